@@ -1,0 +1,135 @@
+"""The values that users hold: an event before it is saved, and one that came back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from uuid import UUID
+
+from mainstem.errors import DecodeError, EventRefused, InvalidMetadata, NaiveDatetime
+
+P = TypeVar("P")
+
+Key: TypeAlias = UUID | str | int | Decimal | bool | bytes
+"""What an event may be keyed by; the table's key column decides which."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+LSN_TEXT = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+
+
+class Position(NamedTuple):
+    """The place of an event in commit order; positions compare as events committed."""
+
+    lsn: int
+    """Commit LSN of the PostgreSQL transaction that saved the event."""
+    ordinal: int
+    """Place inside that transaction, from 0."""
+
+    def __str__(self) -> str:
+        """`0/1A2B3C8:0`, as logs and headers show it."""
+        return f"{format_lsn(self.lsn)}:{self.ordinal}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `0/1A2B3C8:0`; DecodeError for anything else."""
+        lsn, _, ordinal = text.partition(":")
+        if not (ordinal.isascii() and ordinal.isdigit()):
+            raise DecodeError(f"{text!r} is not a position such as 0/1A2B3C8:0")
+        return cls(parse_lsn(lsn), int(ordinal))
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[P]):
+    """Something that happened: immutable, and equal to another by value.
+
+    `timestamp` is when it happened (default: now); it must carry a time zone and is kept in UTC,
+    floored to the millisecond, so that what comes back equals what was saved.
+    `metadata` is copied and cannot be changed afterwards.
+
+    Raises EventRefused where key or payload is None, NaiveDatetime and InvalidMetadata.
+    """
+
+    key: Key
+    payload: P
+    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be an event; floor the time, freeze the metadata."""
+        if self.key is None or self.payload is None:
+            raise EventRefused("an event needs a key and a payload; one of them is None")
+        object.__setattr__(self, "timestamp", floored(self.timestamp))
+        object.__setattr__(self, "metadata", frozen(self.metadata))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent(Event[P]):
+    """An event that came back from a table or a topic, with what is known of its place."""
+
+    topic: str
+    id: int
+    """Primary key of its row in `events.<topic>`."""
+    position: Position | None = None
+    """Place in commit order; known when it came through Kafka."""
+    partition: int | None = None
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenericPayload:
+    """A payload whose class the reader did not name: its Avro full name and its fields."""
+
+    type_name: str
+    fields: dict[str, Any]
+
+
+def floored(moment: datetime) -> datetime:
+    """The moment in UTC, floored to the millisecond, before 1970 too."""
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise NaiveDatetime(f"the event's timestamp {moment.isoformat()} has no time zone")
+    utc = moment.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def frozen(metadata: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """A read-only copy of the metadata; InvalidMetadata unless it maps str to bytes."""
+    if not isinstance(metadata, Mapping):
+        raise InvalidMetadata(f"metadata must map str to bytes, not be {type(metadata).__name__}")
+    for name, value in metadata.items():
+        if not isinstance(name, str) or not isinstance(value, bytes):
+            raise InvalidMetadata(
+                f"metadata must map str to bytes; entry {name!r} holds {type(value).__name__}"
+            )
+    return MappingProxyType(dict(metadata))
+
+
+def to_millis(moment: datetime) -> int:
+    """Milliseconds since 1970 of a moment with a time zone, floored."""
+    return (moment - EPOCH) // MILLISECOND
+
+
+def from_millis(millis: int) -> datetime:
+    """The moment `millis` milliseconds after 1970, in UTC; DecodeError beyond years 1-9999."""
+    try:
+        return EPOCH + timedelta(milliseconds=millis)
+    except OverflowError as error:
+        raise DecodeError(f"timestamp {millis} ms lies outside the years 1 to 9999") from error
+
+
+def format_lsn(lsn: int) -> str:
+    """`0/1A2B3C8`, as PostgreSQL's pg_lsn prints it."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def parse_lsn(text: str) -> int:
+    """The integer behind `0/1A2B3C8`; DecodeError for anything else."""
+    match = LSN_TEXT.fullmatch(text)
+    if match is None:
+        raise DecodeError(f"{text!r} is not an LSN such as 0/1A2B3C8")
+    return int(match[1], 16) << 32 | int(match[2], 16)

@@ -1,0 +1,189 @@
+"""Every refusal by name: what it means, why we stop, and what an operator does about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mainstem.errors import Refusal
+
+
+class Explanation(NamedTuple):
+    """What `mainstem explain NAME` tells."""
+
+    meaning: str
+    why: str
+    remedy: str
+
+
+REFUSALS: dict[str, Explanation] = {
+    "wal-level": Explanation(
+        "The server's wal_level is not logical, so PostgreSQL offers no stream of changes.",
+        "Without it there is nothing to replicate from.",
+        "set wal_level = logical and restart PostgreSQL",
+    ),
+    "replication-privilege": Explanation(
+        "The database role may not replicate.",
+        "Reading a replication slot needs the REPLICATION attribute.",
+        "ALTER ROLE … REPLICATION, or connect as a role that has it",
+    ),
+    "slot-missing": Explanation(
+        "Kafka holds progress for this line, but its replication slot is gone.",
+        "Events that committed since the progress are no longer in the slot; a new slot would"
+        " begin after them, and they would be lost silently.",
+        "stop writers, compare with `mainstem verify`, then start over with another line name",
+    ),
+    "slot-without-progress": Explanation(
+        "The replication slot exists, but Kafka holds no progress for this line.",
+        "Either the progress topic was lost or the slot belongs to something else; resuming"
+        " could double or lose events.",
+        "restore the progress topic, or drop the slot if it was never used",
+    ),
+    "slot-ahead-of-progress": Explanation(
+        "The slot was confirmed beyond the progress kept in Kafka.",
+        "Somebody advanced or re-created the slot: PostgreSQL will not send what committed in"
+        " between, so these events would be lost silently.",
+        "compare with `mainstem verify TOPIC`; the events between both positions are not in Kafka",
+    ),
+    "slot-lost": Explanation(
+        "PostgreSQL invalidated the slot, because it held back more WAL than allowed.",
+        "The WAL that the slot needs is gone, and with it events not yet in Kafka.",
+        "raise max_slot_wal_keep_size; then start over with another line name",
+    ),
+    "slot-foreign": Explanation(
+        "A slot of this name exists with another plugin or for another database.",
+        "It is not ours to read.",
+        "choose another line name, or drop that slot",
+    ),
+    "progress-of-another-server": Explanation(
+        "The progress in Kafka was written for another PostgreSQL server or database.",
+        "LSNs of two servers cannot be compared: resuming would skip or double events.",
+        "check the database address; a restored copy needs a line name of its own",
+    ),
+    "server-behind-progress": Explanation(
+        "The server's WAL ends before the progress kept in Kafka.",
+        "The server was restored from a backup or a lagging standby was promoted: Kafka holds"
+        " events that the database does not have.",
+        "compare with `mainstem verify TOPIC` and decide which history is the true one",
+    ),
+    "timeline-fork": Explanation(
+        "The server is on a new timeline that branched off before the progress kept in Kafka.",
+        "Events after the branch point are in Kafka but not in this server's history.",
+        "compare with `mainstem verify TOPIC` and decide which history is the true one",
+    ),
+    "progress-format": Explanation(
+        "The progress record has a format that this version cannot read.",
+        "A newer Mainstem, or something else, wrote it.",
+        "use the version of Mainstem that wrote it, or newer",
+    ),
+    "progress-topic-unsafe": Explanation(
+        "The progress topic is not compacted, has finite retention or several partitions.",
+        "Kafka could delete the record that says where we are.",
+        "set cleanup.policy=compact and retention.ms=-1 on it; it must have one partition",
+    ),
+    "publication-missing": Explanation(
+        "The publication that the slot reads through does not exist any more.",
+        "PostgreSQL 18 skips changes of a missing publication with a mere warning: they would"
+        " be lost.",
+        "changes since it was dropped may be lost: compare with `mainstem verify TOPIC`",
+    ),
+    "publication-altered": Explanation(
+        "The publication does not publish exactly the inserts of whole tables.",
+        "A row filter, a column list or other operations would change what reaches Kafka.",
+        "restore publish = 'insert', publish_via_partition_root = true, no filters, no lists",
+    ),
+    "table-not-published": Explanation(
+        "A table with replicated events is no longer part of the publication.",
+        "Its events since then are not in the stream; they would be lost silently.",
+        "compare with `mainstem verify TOPIC`; ALTER PUBLICATION … ADD TABLE restores the stream",
+    ),
+    "table-has-older-rows": Explanation(
+        "An event table appeared that already holds rows from before it joined the line.",
+        "The stream carries only what commits after a table joined; this version cannot yet"
+        " catch up with older rows of a table that appears later.",
+        "create topics with `mainstem topic create`, or let the table join while it is empty",
+    ),
+    "table-not-joined": Explanation(
+        "The stream carries an event of a table that never joined the line.",
+        "The table was added to the publication by hand, so rows from before may be missing.",
+        "remove it from the publication; it joins at the next start if it is empty",
+    ),
+    "table-shape": Explanation(
+        "An event table does not have the columns that an event needs.",
+        "A row of unexpected shape is never guessed at.",
+        "id bigint, key, data bytea, metadata bytea (optional), timestamp timestamptz",
+    ),
+    "table-unlogged": Explanation(
+        "An event table is unlogged or temporary.",
+        "PostgreSQL publishes no changes of such tables.",
+        "ALTER TABLE … SET LOGGED",
+    ),
+    "sequence-cached": Explanation(
+        "The id sequence of a table with older rows caches values (CACHE > 1).",
+        "A session could insert an id from before the fence after it, which would be published"
+        " twice.",
+        "ALTER SEQUENCE … CACHE 1",
+    ),
+    "id-inside-backfill": Explanation(
+        "While older rows were carried over, a row was inserted with an id below theirs.",
+        "It cannot be told whether that row was carried over already, so going on could double"
+        " or lose it.",
+        "let ids come from the sequence; start over with another line name",
+    ),
+    "table-replaced": Explanation(
+        "An event table was dropped and created again.",
+        "Its ids start over, so events of both tables would be mixed in one topic.",
+        "use a new topic name for the new table",
+    ),
+    "topic-not-empty": Explanation(
+        "A Kafka topic already holds records, but there is no progress that explains them.",
+        "The progress topic was lost, or something else writes this topic; starting afresh"
+        " could double every event.",
+        "restore the progress topic, or choose an empty topic",
+    ),
+    "topic-recreated": Explanation(
+        "A Kafka topic was deleted, or deleted and created again.",
+        "The events that it held are gone, which is no longer every event exactly once.",
+        "start over with another line name and an empty topic",
+    ),
+    "topic-partitions-changed": Explanation(
+        "A Kafka topic has another number of partitions than when the line began.",
+        "Keys would move to other partitions, which breaks their order.",
+        "a topic's partitions cannot be changed; use a new topic",
+    ),
+    "topic-settings": Explanation(
+        "A Kafka topic overwrites timestamps (LogAppendTime) or deletes records by key (compact).",
+        "Events would be changed or lost in Kafka.",
+        "set message.timestamp.type=CreateTime and cleanup.policy=delete on the topic",
+    ),
+    "row-refused": Explanation(
+        "A row cannot become a Kafka record: NULL key or data, a bad timestamp or metadata.",
+        "What is not an event is never guessed at nor skipped.",
+        "correct the row's cause; rows saved through Mainstem are checked before",
+    ),
+    "message-too-large": Explanation(
+        "Kafka refused an event because it is larger than the topic or broker allows.",
+        "The event must not be skipped.",
+        "raise max.message.bytes of the topic",
+    ),
+    "kafka-refused": Explanation(
+        "Kafka refused a request in a way that trying again cannot mend.",
+        "An authorization or a setting is wrong.",
+        "grant what the message names, then start again",
+    ),
+    "stream-malformed": Explanation(
+        "PostgreSQL sent bytes that are not a message of the replication protocol that we know.",
+        "Skipping an unknown message could skip an event.",
+        "report the message and the server version",
+    ),
+    "order-broken": Explanation(
+        "A transaction arrived that committed before the one already published.",
+        "This must not happen; going on would break commit order.",
+        "report it, with both positions",
+    ),
+}
+"""Names are for ever: scripts and runbooks hold on to them."""
+
+
+def refusal(name: str, message: str) -> Refusal:
+    """The named refusal with this message and the table's remedy."""
+    return Refusal(name, message, hint=REFUSALS[name].remedy)
