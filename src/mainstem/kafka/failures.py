@@ -1,0 +1,48 @@
+"""librdkafka's errors -> ours, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException
+
+from mainstem.errors import MainstemError, ServerUnavailable
+from mainstem.refusals import refusal
+
+TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+REFUSED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own name
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+    }
+)
+
+
+def failure(error: KafkaError, doing: str) -> MainstemError:
+    """Our error for librdkafka's: a refusal where trying again cannot help."""
+    said = f"{doing}: {error.str()} ({error.name()})"
+    if error.code() in TOO_LARGE:
+        return refusal("message-too-large", said)
+    if error.code() in REFUSED:
+        return refusal("kafka-refused", said)
+    return ServerUnavailable(f"Kafka failed while {said}")
+
+
+@contextmanager
+def kafka_errors(doing: str) -> Iterator[None]:
+    """Map everything that a librdkafka client raises while `doing` something."""
+    try:
+        yield
+    except KafkaException as error:
+        raise failure(error.args[0], doing) from error

@@ -1,0 +1,131 @@
+"""Kafka topics: create them as events need them, and tell how they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from mainstem.kafka.failures import failure, kafka_errors
+from mainstem.kafka.settings import KafkaSettings
+
+TIMEOUT_S = 30.0
+BROKER_DEFAULT = -1
+FOR_EVER = "-1"
+EVENT_TOPIC: Mapping[str, str] = {
+    "retention.ms": FOR_EVER,
+    "retention.bytes": FOR_EVER,
+    "message.timestamp.type": "CreateTime",
+    # Events may be dated ahead; the default refuses more than an hour (KIP-937).
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+}
+COMPACTED_TOPIC: Mapping[str, str] = {
+    "cleanup.policy": "compact",
+    "retention.ms": FOR_EVER,
+    # The active segment is never compacted, so it is kept small.
+    "segment.bytes": str(16 * 1024 * 1024),
+}
+
+
+class TopicFacts(NamedTuple):
+    """What the cluster says of a topic."""
+
+    name: str
+    topic_id: str
+    """Changes when a topic is deleted and created again."""
+    partitions: int
+    settings: Mapping[str, str]
+    empty: bool
+    """No record was ever written to it."""
+
+
+class Topics:
+    """Topics of one cluster; every method raises ServerUnavailable or a Refusal on failure."""
+
+    def __init__(self, kafka: KafkaSettings, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Prepare an admin client; it connects at the first call."""
+        self._timeout_s = timeout_s
+        self._admin = AdminClient(kafka.config())
+
+    def create(
+        self, name: str, settings: Mapping[str, str], *, partitions: int | None = None
+    ) -> bool:
+        """Create the topic, with the broker's defaults where nothing is said; False if it exists."""
+        topic = NewTopic(name, partitions or BROKER_DEFAULT, BROKER_DEFAULT, config=dict(settings))
+        futures = self._admin.create_topics([topic], operation_timeout=self._timeout_s)
+        try:
+            futures[name].result(self._timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise failure(error.args[0], f"creating the topic {name}") from error
+        return True
+
+    def describe(self, names: Iterable[str]) -> dict[str, TopicFacts]:
+        """The facts of those topics that exist."""
+        described = {}
+        with kafka_errors("describing topics"):
+            existing = self._admin.list_topics(timeout=self._timeout_s).topics
+            wanted = [name for name in names if name in existing]
+            if not wanted:
+                return {}
+            futures = self._admin.describe_topics(TopicCollection(wanted))
+            settings = self._settings(wanted)
+            for name, future in futures.items():
+                facts = future.result(self._timeout_s)
+                described[name] = TopicFacts(
+                    name,
+                    str(facts.topic_id),
+                    len(facts.partitions),
+                    settings[name],
+                    empty=not any(self.ends(name, len(facts.partitions)).values()),
+                )
+        return described
+
+    def ends(self, topic: str, partitions: int, *, committed: bool = False) -> dict[int, int]:
+        """The end offset of each partition; `committed`: the last stable offset instead."""
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        with kafka_errors(f"asking for the end of {topic}"):
+            futures = self._admin.list_offsets(asked, isolation_level=isolation)
+            return {
+                partition.partition: future.result(self._timeout_s).offset
+                for partition, future in futures.items()
+            }
+
+    def _settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The effective settings of topics."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures: Any = self._admin.describe_configs(resources)
+        return {
+            resource.name: {
+                entry.name: entry.value for entry in future.result(self._timeout_s).values()
+            }
+            for resource, future in futures.items()
+        }
+
+
+def create_event_topic(
+    kafka: KafkaSettings, topic: str, *, partitions: int | None = None, timeout_s: float = TIMEOUT_S
+) -> bool:
+    """Create the Kafka topic of an event table; False if it exists already."""
+    return Topics(kafka, timeout_s=timeout_s).create(topic, EVENT_TOPIC, partitions=partitions)
+
+
+def describe_topic(kafka: KafkaSettings, topic: str) -> TopicFacts | None:
+    """The facts of one topic, or None where it does not exist."""
+    return Topics(kafka).describe([topic]).get(topic)

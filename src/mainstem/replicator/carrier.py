@@ -1,0 +1,156 @@
+"""From the stream into Kafka, batch by batch, with the line deciding and this file doing."""
+
+from __future__ import annotations
+
+import time
+
+from mainstem.errors import DecodeError, Refusal
+from mainstem.kafka.failures import kafka_errors
+from mainstem.kafka.producer import Produce
+from mainstem.kafka.records import Message, headers_of
+from mainstem.kafka.topics import EVENT_TOPIC
+from mainstem.refusals import refusal
+from mainstem.replicator import checks
+from mainstem.replicator.hands import Hands
+from mainstem.replicator.line import Action, Join, Line, Publish
+from mainstem.replicator.opening import check_tables
+from mainstem.replicator.points import Point
+from mainstem.replicator.progress import Progress, TopicState
+from mainstem.replicator.pulse import Pulse
+from mainstem.wal.pgoutput import Begin, Commit, decode
+from mainstem.wal.pgoutput import Message as StreamMessage
+from mainstem.wal.protocol import Keepalive, unframe
+
+IDLE_WAIT_S = 0.1
+"""How long one wait for the stream may last, so that timers and signals are seen."""
+
+
+class Carrier:
+    """One incarnation's way from the stream into Kafka."""
+
+    def __init__(self, hands: Hands, progress: Progress, halt: tuple[int, Refusal] | None) -> None:
+        """Begin behind the progress; `halt`: a refusal to raise when this commit LSN comes."""
+        self._hands = hands
+        self._halt = halt
+        self._line = Line(
+            hands.settings.line, progress, hands.settings.bounds, hands.settings.extra_topics
+        )
+        self._pulse = Pulse(hands, self._line)
+        self._produce: Produce | None = None
+        self._batch_s = 0.0
+        self._drained = False
+        self.commit_lsn = 0
+        """Commit LSN of the transaction at hand."""
+        self.holds_whole_transactions = False
+        """Whether the open batch holds events from before the transaction at hand."""
+        self.events_committed = 0
+        self.commits = 0
+
+    def run(self, *, once: bool) -> None:
+        """Carry until asked to stop; `once`: until all that was committed before is in Kafka."""
+        stop, stream, line = self._hands.watch.stop, self._hands.stream, self._line
+        if once:
+            self._pulse.beat(last=True)
+        while not (self._drained or (stop.requested and self._can_stop())):
+            waiting = line.batch_is_empty or not line.is_between
+            payloads = stream.receive(IDLE_WAIT_S if waiting else 0)
+            if payloads:
+                self._hands.watch.probe(Point.READ)
+                with kafka_errors("producing events"):
+                    self._take(payloads)
+            if line.due(dry=not payloads, age_s=time.monotonic() - self._batch_s):
+                self._commit()
+            if self._pulse.beat_if_due():
+                check_tables(self._hands, line.progress())
+
+    def _can_stop(self) -> bool:
+        """Finish the batch if it ends with a whole transaction; else it is given up."""
+        if self._line.is_between and not self._line.batch_is_empty:
+            self._commit()
+        return True
+
+    def _take(self, payloads: list[bytes]) -> None:
+        """Let the line decide about each message, and do what it says."""
+        line = self._line
+        for payload in payloads:
+            message = read(payload)
+            if isinstance(message, Begin):
+                self._enter(message.commit_lsn)
+            action = line.receive(message)
+            if action is not None:
+                self._act(action)
+            elif isinstance(message, Commit):
+                age_s = time.monotonic() - self._batch_s
+                if not line.batch_is_empty and line.due(dry=False, age_s=age_s):
+                    self._commit()
+            elif isinstance(message, Keepalive) and message.reply_requested:
+                self._hands.stream.answer()
+
+    def _enter(self, commit_lsn: int) -> None:
+        """A transaction begins: everything in the batch is whole."""
+        self.holds_whole_transactions = not self._line.batch_is_empty
+        self.commit_lsn = commit_lsn
+        if self._halt is not None and commit_lsn >= self._halt[0]:
+            if self.holds_whole_transactions:
+                self._commit()
+            raise self._halt[1]
+
+    def _act(self, action: Action) -> None:
+        """Publish a row, or let a table join."""
+        if isinstance(action, Publish):
+            self._publish(action)
+        elif isinstance(action, Join):
+            self._join(action)
+
+    def _publish(self, row: Publish) -> None:
+        """Add an event to the batch: the hot path."""
+        produce = self._produce or self._begin()
+        record = row.record
+        headers = headers_of(record, row.stored_id, row.lsn, row.ordinal)
+        message = Message(record.key, record.data, record.timestamp_ms, headers)
+        self._hands.put(produce, row.topic, message)
+
+    def _join(self, join: Join) -> None:
+        """Create the topic of a table that joins, and let the line know it."""
+        hands = self._hands
+        with hands.stream.lent():
+            hands.topics.create(join.topic, EVENT_TOPIC)
+            fact = hands.topics.describe([join.topic])[join.topic]
+        checks.check_topic_settings(fact)
+        checks.check_topic_empty(fact)
+        state = TopicState(join.table_oid, fact.topic_id, fact.partitions, join.fence_lsn)
+        self._line.admit(join.topic, state)
+        hands.watch.reporter.note(f"topic {join.topic} joined the line")
+
+    def _begin(self) -> Produce:
+        """Begin a Kafka transaction."""
+        self._batch_s = time.monotonic()
+        self._produce = self._hands.producer.begin()
+        return self._produce
+
+    def _commit(self) -> None:
+        """Commit the batch with its progress; only then let PostgreSQL forget it."""
+        hands, line, probe = self._hands, self._line, self._hands.watch.probe
+        if self._produce is None:
+            self._begin()
+        probe(Point.PRODUCED)
+        progress = line.progress()
+        hands.commit(progress)
+        self._produce = None
+        probe(Point.COMMITTED)
+        token = line.committed(progress)
+        self.events_committed, self.commits = line.events, self.commits + 1
+        self.holds_whole_transactions = False
+        hands.stream.confirm(line.flushed_lsn)
+        probe(Point.ACKNOWLEDGED)
+        if token is not None:
+            self._drained = self._pulse.committed(token)
+
+
+def read(payload: bytes) -> StreamMessage | Keepalive:
+    """The message of a payload; Refusal `stream-malformed` where it is none that we know."""
+    try:
+        framed = unframe(payload)
+        return decode(framed) if isinstance(framed, bytes) else framed
+    except DecodeError as error:
+        raise refusal("stream-malformed", error.message) from error

@@ -1,0 +1,96 @@
+"""The replicator: runs a line until it is told to stop, through every failure that passes.
+
+One incarnation opens everything, goes on from the progress, and carries the stream over. Any error
+ends it: all connections and producers are thrown away, and the next incarnation starts from the
+beginning, because only the progress in Kafka knows what was committed.
+"""
+
+from __future__ import annotations
+
+import time
+
+from mainstem.errors import Refusal, ServerUnavailable
+from mainstem.replicator.backfill import run_backfill
+from mainstem.replicator.carrier import Carrier
+from mainstem.replicator.hands import Watch, opened
+from mainstem.replicator.opening import open_line
+from mainstem.replicator.points import Probe, no_probe
+from mainstem.replicator.reporting import Reporter, Silent
+from mainstem.replicator.settings import ReplicatorSettings
+from mainstem.replicator.stopping import Stop, Stopped
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 5.0
+
+
+class Replicator:
+    """Carries every committed event of one database into Kafka, exactly once, in commit order."""
+
+    def __init__(
+        self,
+        settings: ReplicatorSettings,
+        *,
+        reporter: Reporter | None = None,
+        stop: Stop | None = None,
+        probe: Probe = no_probe,
+    ) -> None:
+        """Prepare; nothing is connected before `run`."""
+        self._settings = settings
+        self._watch = Watch(reporter or Silent(), stop or Stop(), probe)
+        self._served_pids: set[int] = set()
+        self._failures = 0
+        self._well_s = time.monotonic()
+        self._halt: tuple[int, Refusal] | None = None
+        self.events = 0
+        """Events published by this process."""
+
+    def run(self, *, once: bool = False) -> None:
+        """Replicate until asked to stop; `once`: until everything committed so far is in Kafka.
+
+        Raises a Refusal where an operator is needed, Superseded where another replicator took over,
+        and ServerUnavailable when servers were away for longer than `unavailable_max_s`.
+        """
+        while True:
+            try:
+                self._incarnation(once=once)
+            except Stopped:
+                return
+            except ServerUnavailable as error:
+                if not self._try_again(error):
+                    return
+            else:
+                return
+
+    def _incarnation(self, *, once: bool) -> None:
+        """Open everything, carry over what there is, and close everything."""
+        with opened(self._settings, self._watch, self._served_pids) as hands:
+            progress = run_backfill(hands, open_line(hands))
+            carrier = Carrier(hands, progress, self._halt)
+            try:
+                carrier.run(once=once)
+            except Refusal as refused:
+                if not carrier.holds_whole_transactions:
+                    raise
+                # What committed before the offending transaction is to reach Kafka first.
+                self._halt = (carrier.commit_lsn, refused)
+                raise ServerUnavailable(refused.message) from refused
+            finally:
+                self.events += carrier.events_committed
+                if carrier.commits:
+                    self._failures, self._well_s = 0, time.monotonic()
+
+    def _try_again(self, error: ServerUnavailable) -> bool:
+        """Pause before the next incarnation; raises where servers were away too long."""
+        away_s = time.monotonic() - self._well_s
+        if self._watch.stop.requested:
+            return False
+        if away_s > self._settings.unavailable_max_s:
+            raise error
+        pause_s = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
+        self._failures += 1
+        self._watch.reporter.note(f"{error.message}; starting again in {pause_s:.1f} s")
+        try:
+            self._watch.stop.pause(pause_s)
+        except Stopped:
+            return False
+        return True

@@ -1,0 +1,42 @@
+"""How a replicator is asked to stop, and how long it may take over it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+GRACE_S = 4.0
+"""Time for the batch at hand; together with the way out it stays within 5 s."""
+
+
+class Stopped(Exception):
+    """The replicator was asked to stop."""
+
+
+class Stop:
+    """A request to stop, from a signal handler or another thread; asking twice is fine."""
+
+    def __init__(self) -> None:
+        """Not requested yet."""
+        self._event = threading.Event()
+        self._requested_s = 0.0
+
+    def request(self) -> None:
+        """Ask to stop."""
+        if not self._event.is_set():
+            self._requested_s = time.monotonic()
+            self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()
+
+    def overdue(self) -> bool:
+        """Whether the batch at hand must be given up."""
+        return self.requested and time.monotonic() > self._requested_s + GRACE_S
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises Stopped when asked to stop meanwhile."""
+        if self._event.wait(seconds):
+            raise Stopped

@@ -1,0 +1,1 @@
+"""The change stream out of PostgreSQL; it never sees Kafka."""
