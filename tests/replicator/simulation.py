@@ -1,7 +1,7 @@
 """A small PostgreSQL and a small Kafka, as far as the line can see them; for its properties.
 
 The slot sends whole transactions from where it was last confirmed; a confirmation may be
-forgotten, as a crash of PostgreSQL does. Kafka keeps a batch and its progress together or not at all.
+forgotten, as a crash of PostgreSQL does. Kafka keeps a batch and its progress together, or neither.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mainstem.replicator.progress import Backfill, Progress, TopicState
 from mainstem.replicator.settings import Bounds
 from mainstem.wal.pgoutput import Begin, Column, Commit, Insert, Message, Relation
 from mainstem.wal.protocol import Keepalive
+from tests.wal import messages
 
 OID, OTHER_OID = 10, 11
 COLUMNS = (
@@ -55,6 +56,11 @@ def numbered(transactions: list[Transaction]) -> list[Transaction]:
     return transactions
 
 
+def inserted(columns: list[bytes | None], oid: int = OID) -> Insert:
+    """The insert of a row."""
+    return Insert(oid, messages.insert(oid, columns))
+
+
 def row(stored_id: int) -> list[bytes | None]:
     """A row of the event table in binary form."""
     key = UUID(int=stored_id).bytes
@@ -73,9 +79,9 @@ def sent(transactions: list[Transaction], confirmed_lsn: int) -> Iterator[Messag
             yield Relation(OTHER_OID, "public", "users", ())
             described = True
         for _ in range(transaction.others):
-            yield Insert(OTHER_OID, [])
+            yield inserted([], OTHER_OID)
         for stored_id in transaction.ids:
-            yield Insert(OID, row(stored_id))
+            yield inserted(row(stored_id))
         yield Commit(transaction.commit_lsn, transaction.end_lsn)
         yield Keepalive(transaction.end_lsn, reply_requested=False)
 

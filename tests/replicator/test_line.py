@@ -11,7 +11,7 @@ from mainstem.event import Position
 from mainstem.replicator.line import MOVES, Join, Line, State
 from mainstem.replicator.progress import Progress
 from mainstem.replicator.settings import Bounds
-from mainstem.wal.pgoutput import Begin, Commit, Insert, LogicalMessage, Relation, Unpublished
+from mainstem.wal.pgoutput import Begin, Commit, LogicalMessage, Relation, Unpublished
 from mainstem.wal.protocol import Keepalive
 from tests.replicator.simulation import (
     COLUMNS,
@@ -19,6 +19,7 @@ from tests.replicator.simulation import (
     START_LSN,
     Transaction,
     World,
+    inserted,
     numbered,
     row,
     with_backfill,
@@ -128,7 +129,7 @@ def test_a_row_of_a_table_that_never_joined_is_refused() -> None:
     line.receive(Begin(START_LSN, 1))
     line.receive(Relation(77, "events", "late_events", COLUMNS))
 
-    assert refusal_of(line, Insert(77, row(1))) == "table-not-joined"
+    assert refusal_of(line, inserted(row(1), 77)) == "table-not-joined"
 
 
 def test_a_table_created_again_is_refused() -> None:
@@ -137,7 +138,7 @@ def test_a_table_created_again_is_refused() -> None:
     line.receive(Begin(START_LSN, 1))
     line.receive(Relation(OID + 1, "events", "order_events", COLUMNS))
 
-    assert refusal_of(line, Insert(OID + 1, row(1))) == "table-replaced"
+    assert refusal_of(line, inserted(row(1), OID + 1)) == "table-replaced"
 
 
 def test_a_row_of_an_undescribed_table_is_refused() -> None:
@@ -145,7 +146,7 @@ def test_a_row_of_an_undescribed_table_is_refused() -> None:
     line = line_at()
     line.receive(Begin(START_LSN, 1))
 
-    assert refusal_of(line, Insert(OID, row(1))) == "stream-malformed"
+    assert refusal_of(line, inserted(row(1))) == "stream-malformed"
 
 
 @pytest.mark.parametrize("place", range(5))
@@ -154,9 +155,9 @@ def test_a_row_with_a_null_column_is_refused(place: int) -> None:
     columns = row(1)
     columns[place] = None
     if COLUMNS[place].name == "metadata":
-        assert begun().receive(Insert(OID, columns)) is not None
+        assert begun().receive(inserted(columns)) is not None
     else:
-        assert refusal_of(begun(), Insert(OID, columns)) == "row-refused"
+        assert refusal_of(begun(), inserted(columns)) == "row-refused"
 
 
 def test_a_joining_table_is_announced_and_admitted_once() -> None:
@@ -177,9 +178,9 @@ def test_a_low_id_that_committed_during_the_backfill_is_refused() -> None:
     during = begun(START_LSN, progress)
     after = begun(START_LSN + 1, progress)
 
-    assert refusal_of(during, Insert(OID, row(7))) == "id-inside-backfill"
-    assert during.receive(Insert(OID, row(51))) is not None
-    assert after.receive(Insert(OID, row(7))) is not None
+    assert refusal_of(during, inserted(row(7))) == "id-inside-backfill"
+    assert during.receive(inserted(row(51))) is not None
+    assert after.receive(inserted(row(7))) is not None
 
 
 def test_rows_before_the_fence_are_the_backfills() -> None:
@@ -189,8 +190,8 @@ def test_rows_before_the_fence_are_the_backfills() -> None:
         "order_events", type(progress.topics["order_events"])(OID, "t", 1, START_LSN + 1)
     )
 
-    assert begun(START_LSN, fenced).receive(Insert(OID, row(1))) is None
-    assert begun(START_LSN + 1, fenced).receive(Insert(OID, row(1))) is not None
+    assert begun(START_LSN, fenced).receive(inserted(row(1))) is None
+    assert begun(START_LSN + 1, fenced).receive(inserted(row(1))) is not None
 
 
 def test_an_idle_line_moves_with_keepalives_and_heartbeats_only() -> None:

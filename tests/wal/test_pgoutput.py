@@ -18,6 +18,7 @@ from mainstem.wal.pgoutput import (
     LogicalMessage,
     Relation,
     Unpublished,
+    columns_of,
     decode,
 )
 from tests.wal import messages
@@ -37,7 +38,10 @@ def test_transaction_borders_come_back(commit_lsn: int, end_lsn: int) -> None:
 @given(st.integers(0, 2**32 - 1), COLUMNS)
 def test_insert_comes_back(oid: int, columns: list[bytes | None]) -> None:
     """Every column of an insert comes back, NULL as None."""
-    assert decode(messages.insert(oid, columns)) == Insert(oid, columns)
+    whole = messages.insert(oid, columns)
+
+    assert decode(whole) == Insert(oid, whole)
+    assert columns_of(whole) == columns
 
 
 @given(NAMES, NAMES, st.lists(st.tuples(NAMES, st.integers(0, 2**32 - 1)), max_size=8))
@@ -84,9 +88,9 @@ def test_every_cut_and_every_tail_is_an_error(
     cut = data.draw(st.integers(0, len(whole) - 1))
 
     with pytest.raises(DecodeError):
-        decode(whole[:cut])
+        columns_of(whole[:cut])
     with pytest.raises(DecodeError):
-        decode(whole + b"n")
+        columns_of(whole + b"n")
 
 
 @given(st.sampled_from(b"BCIRMUDTOYX"), st.binary(max_size=200))
@@ -94,6 +98,8 @@ def test_any_bytes_give_a_message_or_our_error(kind: int, rest: bytes) -> None:
     """The decoder is total: no IndexError, no struct.error, no UnicodeDecodeError."""
     with suppress(DecodeError):
         decode(bytes([kind]) + rest)
+    with suppress(DecodeError):
+        columns_of(bytes([kind]) + rest)
 
 
 def test_no_bytes_are_an_error() -> None:

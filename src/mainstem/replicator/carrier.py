@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
-from mainstem.errors import DecodeError, Refusal
+from mainstem.errors import DecodeError
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.producer import Produce
 from mainstem.kafka.records import Message, headers_of
@@ -12,13 +15,12 @@ from mainstem.kafka.topics import EVENT_TOPIC
 from mainstem.refusals import refusal
 from mainstem.replicator import checks
 from mainstem.replicator.hands import Hands
-from mainstem.replicator.line import Action, Join, Line, Publish
+from mainstem.replicator.line import Join, Line, Publish
 from mainstem.replicator.opening import check_tables
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Progress, TopicState
 from mainstem.replicator.pulse import Pulse
 from mainstem.wal.pgoutput import Begin, Commit, decode
-from mainstem.wal.pgoutput import Message as StreamMessage
 from mainstem.wal.protocol import Keepalive, unframe
 
 IDLE_WAIT_S = 0.1
@@ -28,13 +30,14 @@ IDLE_WAIT_S = 0.1
 class Carrier:
     """One incarnation's way from the stream into Kafka."""
 
-    def __init__(self, hands: Hands, progress: Progress, halt: tuple[int, Refusal] | None) -> None:
-        """Begin behind the progress; `halt`: a refusal to raise when this commit LSN comes."""
+    def __init__(self, hands: Hands, progress: Progress, careful_lsn: int = 0) -> None:
+        """Begin behind the progress; up to `careful_lsn` each transaction is a batch of its own."""
         self._hands = hands
-        self._halt = halt
-        self._line = Line(
-            hands.settings.line, progress, hands.settings.bounds, hands.settings.extra_topics
-        )
+        self._careful_lsn = careful_lsn
+        bounds = hands.settings.bounds
+        if careful_lsn:
+            bounds = replace(bounds, batch_events_max=1)
+        self._line = Line(hands.settings.line, progress, bounds, hands.settings.extra_topics)
         self._pulse = Pulse(hands, self._line)
         self._produce: Produce | None = None
         self._batch_s = 0.0
@@ -56,7 +59,7 @@ class Carrier:
             payloads = stream.receive(IDLE_WAIT_S if waiting else 0)
             if payloads:
                 self._hands.watch.probe(Point.READ)
-                with kafka_errors("producing events"):
+                with failures_named():
                     self._take(payloads)
             if line.due(dry=not payloads, age_s=time.monotonic() - self._batch_s):
                 self._commit()
@@ -73,12 +76,15 @@ class Carrier:
         """Let the line decide about each message, and do what it says."""
         line = self._line
         for payload in payloads:
-            message = read(payload)
+            framed = unframe(payload)
+            message = decode(framed) if isinstance(framed, bytes) else framed
             if isinstance(message, Begin):
                 self._enter(message.commit_lsn)
             action = line.receive(message)
-            if action is not None:
-                self._act(action)
+            if isinstance(action, Publish):
+                self._publish(action)
+            elif action is not None:
+                self._join(action)
             elif isinstance(message, Commit):
                 age_s = time.monotonic() - self._batch_s
                 if not line.batch_is_empty and line.due(dry=False, age_s=age_s):
@@ -90,17 +96,9 @@ class Carrier:
         """A transaction begins: everything in the batch is whole."""
         self.holds_whole_transactions = not self._line.batch_is_empty
         self.commit_lsn = commit_lsn
-        if self._halt is not None and commit_lsn >= self._halt[0]:
-            if self.holds_whole_transactions:
-                self._commit()
-            raise self._halt[1]
-
-    def _act(self, action: Action) -> None:
-        """Publish a row, or let a table join."""
-        if isinstance(action, Publish):
-            self._publish(action)
-        elif isinstance(action, Join):
-            self._join(action)
+        if self._careful_lsn and commit_lsn > self._careful_lsn:
+            self._careful_lsn = 0
+            self._line.bounds = self._hands.settings.bounds
 
     def _publish(self, row: Publish) -> None:
         """Add an event to the batch: the hot path."""
@@ -108,7 +106,10 @@ class Carrier:
         record = row.record
         headers = headers_of(record, row.stored_id, row.lsn, row.ordinal)
         message = Message(record.key, record.data, record.timestamp_ms, headers)
-        self._hands.put(produce, row.topic, message)
+        if not self._hands.producer.put(produce, row.topic, message):
+            self._hands.put(produce, row.topic, message)
+        if self._line.must_cut:
+            self._commit()
 
     def _join(self, join: Join) -> None:
         """Create the topic of a table that joins, and let the line know it."""
@@ -147,10 +148,11 @@ class Carrier:
             self._drained = self._pulse.committed(token)
 
 
-def read(payload: bytes) -> StreamMessage | Keepalive:
-    """The message of a payload; Refusal `stream-malformed` where it is none that we know."""
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """Map librdkafka's errors, and bytes of the stream that are no message we know, to ours."""
     try:
-        framed = unframe(payload)
-        return decode(framed) if isinstance(framed, bytes) else framed
+        with kafka_errors("producing events"):
+            yield
     except DecodeError as error:
         raise refusal("stream-malformed", error.message) from error

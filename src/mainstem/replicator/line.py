@@ -106,7 +106,8 @@ class Line:
         assert progress.flushed_lsn is not None
         self._name = name
         self._progress = progress
-        self._bounds = bounds
+        self.bounds = bounds
+        """When a batch is due; they may change between batches."""
         self._extra_topics = frozenset(extra_topics)
         self._handlers: Mapping[type, Callable[[Any], Action]] = {
             Insert: self._insert,
@@ -128,14 +129,20 @@ class Line:
         self._relations: dict[int, Relation] = {}
         self._batch_events = 0
         self._batch_bytes = 0
-        self._transaction_events = 0
-        self._transaction_bytes = 0
+        self._cut_events = bounds.transaction_events_max
+        self._cut_bytes = bounds.transaction_bytes_max
         self._beat: str | None = None
         self._asked = False
-        self.events = 0
-        """Rows handed out for publishing since the line was built."""
+        self.must_cut = False
+        """Whether the transaction at hand alone exceeds a bound, so that it is cut here."""
+        self._committed_events = 0
         self.resent = 0
         """Rows that PostgreSQL sent again and that were dropped, for they are in Kafka."""
+
+    @property
+    def events(self) -> int:
+        """Rows handed out for publishing since the line was built."""
+        return self._committed_events + self._batch_events
 
     @property
     def flushed_lsn(self) -> int:
@@ -167,12 +174,9 @@ class Line:
 
     def due(self, *, dry: bool, age_s: float) -> bool:
         """Whether the batch, `age_s` old, is to be committed now; `dry`: nothing more is there."""
-        bounds = self._bounds
+        bounds = self.bounds
         if self._state is not State.BETWEEN:
-            return (
-                self._transaction_events >= bounds.transaction_events_max
-                or self._transaction_bytes >= bounds.transaction_bytes_max
-            )
+            return self.must_cut
         if self._batch_events == 0:
             return dry and (self._beat is not None or self._asked)
         return (
@@ -194,8 +198,9 @@ class Line:
     def committed(self, progress: Progress) -> str | None:
         """The batch is in Kafka: an empty one begins. Returns the heartbeat that went with it."""
         self._progress = progress
+        self._committed_events += self._batch_events
         self._batch_events = self._batch_bytes = 0
-        self._transaction_events = self._transaction_bytes = 0
+        self._limit_transaction()
         self._asked = False
         beat, self._beat = self._beat, None
         return beat
@@ -217,11 +222,18 @@ class Line:
         self._move(message, State.SKIPPING if skipping else State.INSIDE)
         self._commit_lsn = message.commit_lsn
         self._lsn_header = lsn_header(message.commit_lsn)
-        self._ordinal = self._transaction_events = self._transaction_bytes = 0
+        self._ordinal = 0
+        self._limit_transaction()
         partial = self._progress.partial
         resumed = partial is not None and partial.lsn == message.commit_lsn
         self._skip_to = partial.ordinal if partial and resumed else NOTHING_SKIPPED
         return None
+
+    def _limit_transaction(self) -> None:
+        """From here on the transaction at hand may add so much before it is cut."""
+        self._cut_events = self._batch_events + self.bounds.transaction_events_max
+        self._cut_bytes = self._batch_bytes + self.bounds.transaction_bytes_max
+        self.must_cut = False
 
     def _commit(self, message: Commit) -> Action:
         """A transaction ends: everything that committed before its end is in the batch."""
@@ -248,19 +260,17 @@ class Line:
         layout = route.layout
         if layout is None or route.topic is None or self._commit_lsn < route.fence_lsn:
             return None
-        stored_id, record = layout.record(message.columns)
+        stored_id, record = layout.inserted(message.body)
         if stored_id <= route.backfilled_id and self._commit_lsn < route.backfilled_lsn:
             raise refusal(
                 "id-inside-backfill",
                 f"row {stored_id} of {layout.table} committed at {format_lsn(self._commit_lsn)},"
                 f" while rows up to {route.backfilled_id} were carried over",
             )
-        size = len(record.data)
         self._batch_events += 1
-        self._batch_bytes += size
-        self._transaction_events += 1
-        self._transaction_bytes += size
-        self.events += 1
+        self._batch_bytes += len(record.data)
+        if self._batch_events >= self._cut_events or self._batch_bytes >= self._cut_bytes:
+            self.must_cut = True
         return Publish(route.topic, stored_id, record, self._lsn_header, ordinal)
 
     def _skip(self) -> Action:

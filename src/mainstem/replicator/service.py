@@ -40,7 +40,7 @@ class Replicator:
         self._served_pids: set[int] = set()
         self._failures = 0
         self._well_s = time.monotonic()
-        self._halt: tuple[int, Refusal] | None = None
+        self._careful_lsn = 0
         self.events = 0
         """Events published by this process."""
 
@@ -65,14 +65,15 @@ class Replicator:
         """Open everything, carry over what there is, and close everything."""
         with opened(self._settings, self._watch, self._served_pids) as hands:
             progress = run_backfill(hands, open_line(hands))
-            carrier = Carrier(hands, progress, self._halt)
+            carrier = Carrier(hands, progress, self._careful_lsn)
             try:
                 carrier.run(once=once)
             except Refusal as refused:
-                if not carrier.holds_whole_transactions:
+                if self._careful_lsn or not carrier.holds_whole_transactions:
                     raise
-                # What committed before the offending transaction is to reach Kafka first.
-                self._halt = (carrier.commit_lsn, refused)
+                # What committed before the offending transaction is to reach Kafka first: once
+                # more from the progress, with each transaction in a batch of its own.
+                self._careful_lsn = carrier.commit_lsn
                 raise ServerUnavailable(refused.message) from refused
             finally:
                 self.events += carrier.events_committed

@@ -20,7 +20,7 @@ class Bounds:
     `transaction_events_max` or `transaction_bytes_max`.
     """
 
-    batch_events_max: int = 10_000
+    batch_events_max: int = 20_000
     batch_bytes_max: int = 16_000_000
     batch_age_max_s: float = 0.25
     transaction_events_max: int = 50_000

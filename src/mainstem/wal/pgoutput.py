@@ -23,7 +23,7 @@ U32 = struct.Struct(">I").unpack_from
 COLUMN_COUNT_MAX = 1600
 """PostgreSQL's own limit, MaxHeapAttributeNumber."""
 NULL, TEXT, BINARY = ord("n"), ord("t"), ord("b")
-SENT = (BINARY, TEXT)
+SENT = frozenset({TEXT, BINARY})
 NEW_TUPLE = b"N"
 
 
@@ -58,10 +58,11 @@ class Relation(NamedTuple):
 
 
 class Insert(NamedTuple):
-    """A new row: its columns in PostgreSQL's binary format, None for NULL."""
+    """A new row of a table; `columns_of` reads what is in it."""
 
     oid: int
-    columns: list[bytes | None]
+    body: bytes
+    """The whole message, of which only the head was read."""
 
 
 class LogicalMessage(NamedTuple):
@@ -110,26 +111,46 @@ def commit(data: bytes) -> Commit:
 
 
 def insert(data: bytes) -> Insert:
-    """I: relation, 'N', and the columns; the hot path of a replicator."""
-    oid, kind, count = INSERT.unpack_from(data)
-    if kind != NEW_TUPLE or count > COLUMN_COUNT_MAX:
-        raise DecodeError(f"an insert with tuple kind {kind!r} and {count} columns")
+    """I: relation and the row, which stays unread: rows that are skipped cost nothing more."""
+    oid, kind, _ = INSERT.unpack_from(data)
+    if kind != NEW_TUPLE:
+        raise DecodeError(f"an insert with tuple kind {kind!r}")
+    return Insert(oid, data)
+
+
+def columns_of(data: bytes) -> list[bytes | None]:
+    """The columns of an Insert's body in PostgreSQL's binary format, None for NULL.
+
+    Total like `decode`: any other bytes give DecodeError.
+    """
+    try:
+        columns, end = read_columns(data)
+    except (IndexError, struct.error) as error:
+        raise DecodeError(f"an insert of {len(data)} bytes is cut") from error
+    if end != len(data):
+        raise DecodeError(f"an insert of {len(data)} bytes whose columns end at byte {end}")
+    return columns
+
+
+def read_columns(data: bytes) -> tuple[list[bytes | None], int]:
+    """The columns and the place after the last one."""
+    count = INSERT.unpack_from(data)[2]
+    if count > COLUMN_COUNT_MAX:
+        raise DecodeError(f"an insert with {count} columns")
     columns: list[bytes | None] = []
     at = INSERT.size
     for _ in range(count):
         kind = data[at]
-        if kind in SENT:
-            end = at + 5 + U32(data, at + 1)[0]
-            columns.append(data[at + 5 : end])
-            at = end
-        elif kind == NULL:
+        if kind == NULL:
             columns.append(None)
             at += 1
+        elif kind in SENT:
+            start = at + 5
+            at = start + U32(data, at + 1)[0]
+            columns.append(data[start:at])
         else:
             raise DecodeError(f"an insert with a column of kind {kind}")
-    if at != len(data):
-        raise DecodeError(f"an insert of {len(data)} bytes whose columns end at byte {at}")
-    return Insert(oid, columns)
+    return columns, at
 
 
 def relation(data: bytes) -> Relation:

@@ -1,0 +1,1 @@
+"""Faults on real servers: exactly once is shown by what survives them."""
