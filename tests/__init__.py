@@ -1,0 +1,1 @@
+"""Tests on real servers; each room has its folder."""

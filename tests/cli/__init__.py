@@ -1,0 +1,1 @@
+"""The command line: its frame, its errors, its exit codes."""

@@ -1,0 +1,1 @@
+"""The house rules that no off-the-shelf tool checks, as tests."""
