@@ -1,0 +1,1 @@
+"""What tests of applications need: real servers as pytest fixtures."""

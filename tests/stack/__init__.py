@@ -1,0 +1,1 @@
+"""The stack: servers that start, are found again, die and come back."""
