@@ -19,7 +19,7 @@ def fingerprint(schema_text: str) -> bytes:
     Everything else counts: names, order of fields, defaults, aliases, docs and logical types.
     Raises RegistryRejected for what is no JSON, or too long.
     """
-    if len(schema_text.encode()) > TEXT_BYTES_MAX:
+    if len(schema_text.encode(errors="replace")) > TEXT_BYTES_MAX:
         raise RegistryRejected(f"a schema text of more than {TEXT_BYTES_MAX} bytes")
     try:
         parsed = without_java(json.loads(schema_text))

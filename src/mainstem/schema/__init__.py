@@ -1,0 +1,1 @@
+"""What a payload looks like: typed classes, their Avro schemas, and the codec between both."""

@@ -1,0 +1,1 @@
+"""Schema text and schema id: one contract for every backend."""

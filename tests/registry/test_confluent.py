@@ -1,0 +1,71 @@
+"""The contract against a real registry (Apicurio), and a client that no server can hold up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mainstem.errors import RegistryRejected
+from mainstem.kafka.settings import KafkaSettings
+from mainstem.registry.confluent import ConfluentRegistry
+from mainstem.stack.stack import Stack, StackSettings
+from tests.registry.contract import RegistryContract, record_text
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+
+@pytest.fixture(scope="session")
+def registry_url(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, kafka: KafkaSettings
+) -> Iterator[str]:
+    """SCHEMA_REGISTRY_URL, else a registry beside the session's servers."""
+    given = os.environ.get("SCHEMA_REGISTRY_URL")
+    if given:
+        yield given
+        return
+    settings = StackSettings(database_url, kafka.bootstrap, fsync=False)
+    stack = Stack(tmp_path_factory.mktemp("registry"), registry=True, settings=settings)
+    try:
+        yield str(stack.up().registry_url)
+    finally:
+        stack.down(wipe=True)
+
+
+@pytest.fixture
+def make_registry(registry_url: str) -> Callable[[], ConfluentRegistry]:
+    """Makes clients of it."""
+    return lambda: ConfluentRegistry(registry_url)
+
+
+@pytest.fixture
+def registry(make_registry: Callable[[], ConfluentRegistry]) -> ConfluentRegistry:
+    """One of them."""
+    return make_registry()
+
+
+class TestConfluent(RegistryContract):
+    """The contract, kept by another server; subjects of earlier runs may be there too."""
+
+
+def test_an_incompatible_schema_is_rejected(registry: ConfluentRegistry) -> None:
+    """Register a field of another type under the same name: 409 becomes our error."""
+    name = f"T{os.urandom(6).hex()}"
+    registry.register(f"com.example.{name}", record_text(name, "a"))
+
+    with pytest.raises(RegistryRejected, match="409"):
+        registry.register(
+            f"com.example.{name}", record_text(name, "a").replace('"long"', '"string"')
+        )
+
+
+def test_a_subject_of_strange_characters_is_one_subject(registry: ConfluentRegistry) -> None:
+    """A subject goes into the path as one step, whatever it holds."""
+    subject = f"a/b?c=d&e %2F {os.urandom(6).hex()}"
+
+    schema_id = registry.register(subject, record_text("R", "a"))
+
+    latest = registry.latest(subject)
+    assert latest is not None
+    assert latest.schema_id == schema_id

@@ -1,0 +1,1 @@
+"""Classes, schemas, and the codec between both."""

@@ -1,0 +1,1 @@
+"""Golden vectors, made by the Java libraries (Apache-2.0) and by the original itself."""

@@ -1,0 +1,1 @@
+"""Events and metadata on the wire."""
