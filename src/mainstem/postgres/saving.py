@@ -1,0 +1,183 @@
+"""Saving: from events to statements, with every check before the first row is sent; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from mainstem.errors import (
+    ConfigurationError,
+    EventRefused,
+    InvalidMetadata,
+    TableChanged,
+)
+from mainstem.event import Event, StoredEvent
+from mainstem.metadata import encode_metadata
+from mainstem.postgres import naming, statements
+from mainstem.postgres.keys import KEY_TYPES
+from mainstem.postgres.plan import Call, Plan, Scope
+from mainstem.postgres.statements import Row, Statement, Target
+from mainstem.postgres.table import EventTable, inspection, shape_problem
+from mainstem.wire import Wire
+
+P = TypeVar("P")
+
+BATCH_EVENTS_MAX: Final = 1000
+"""Rows of one INSERT: beyond it nothing is gained (facts: 100 to 1000 gains a factor of 2)."""
+BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Payload of one INSERT, unless a single event is larger; a message ends at 1 GB."""
+PACKED_INLINE_MAX: Final = 10
+"""More events than these are packed beside an event loop, not on it."""
+
+
+class Saving:
+    """Plans the saves of one store, and remembers tables and payload classes it has seen."""
+
+    def __init__(self, wire: Wire) -> None:
+        """Plan with this wire; nothing is known yet."""
+        self._wire = wire
+        self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], EventTable] = {}
+        self._packed: set[type] = set()
+
+    def one(self, scope: Scope, topic: str, event: Event[P]) -> Plan[StoredEvent[P]]:
+        """Save one event by one statement; answers it with its id."""
+        (stored,) = yield from self.many(scope, topic, (event,))
+        return stored
+
+    def many(
+        self, scope: Scope, topic: str, events: Sequence[Event[P]]
+    ) -> Plan[list[StoredEvent[P]]]:
+        """Save all of the events or none; answers them in their order with their ids."""
+        if not events:
+            return []
+        ids = yield from self._remembered(scope, naming.checked(topic), events)
+        if not ids:
+            table = yield from self._look_up(scope, topic)
+            rows = yield from self._rows(table, events)
+            ids = yield from inserting(table, rows, own=scope.own)
+        if len(ids) != len(events):
+            raise EventRefused(
+                f"PostgreSQL inserted {len(ids)} of {len(events)} events into events.{topic}",
+                hint="look for a trigger or rule on the table that drops rows",
+            )
+        return [stored(topic, event, id_) for event, id_ in zip(events, ids, strict=True)]
+
+    def _remembered(
+        self, scope: Scope, topic: str, events: Sequence[Event[Any]]
+    ) -> Plan[list[int]]:
+        """Insert by what is remembered of the table; no ids if the table must be looked at.
+
+        It must if it was dropped, altered or replaced, and if it seems that an event does not
+        fit: looked at afresh, the table may take it.
+        """
+        table = self._tables.get((scope.database, topic))
+        if table is None:
+            return []
+        try:
+            rows = yield from self._rows(table, events)
+        except EventRefused:
+            return []
+        try:
+            return (yield from inserting(table, rows, own=scope.own))
+        except TableChanged:
+            del self._tables[scope.database, topic]
+            # The caller's transaction has failed with the statement: only the caller can go on.
+            if not scope.own:
+                raise
+            return []
+
+    def _look_up(self, scope: Scope, topic: str) -> Plan[EventTable]:
+        """The table as it is now, by a SELECT on the connection that is to insert."""
+        table = yield from inspection(topic)
+        problem = shape_problem(table)
+        if problem is not None:
+            raise ConfigurationError(
+                f"events cannot be saved to events.{topic}: {problem}",
+                hint="compare with a table made by: mainstem topic create NAME",
+            )
+        self._tables[scope.database, topic] = table
+        return table
+
+    def _rows(self, table: EventTable, events: Sequence[Event[Any]]) -> Plan[list[Row]]:
+        """The events as rows; a class not seen before is registered, which may wait."""
+        pack = partial(packed, table, self._wire, events)
+        classes = {type(event.payload) for event in events if isinstance(event, Event)}
+        if classes <= self._packed and len(events) <= PACKED_INLINE_MAX:
+            return pack()
+        rows: list[Row] = yield Call(pack)
+        self._packed |= classes
+        return rows
+
+
+def packed(table: EventTable, wire: Wire, events: Iterable[Event[Any]]) -> list[Row]:
+    """The rows of these events; EventRefused, by its subclasses, for the first that is not fit."""
+    key_column = table.column("key")
+    assert key_column is not None, "the table's shape was checked"
+    exact, modifier = KEY_TYPES[table.key_type].exact, key_column.type_modifier
+    has_metadata = table.has_metadata
+    rows = []
+    for event in events:
+        if not isinstance(event, Event):
+            raise EventRefused(f"an Event is needed, not {type(event).__name__}")
+        if event.metadata and not has_metadata:
+            raise InvalidMetadata(
+                f"{naming.table(table.topic)} has no column for metadata",
+                hint=f"add it: ALTER TABLE {naming.table(table.topic)} ADD COLUMN metadata bytea",
+            )
+        key = exact(event.key, modifier)
+        record = wire.pack(event)
+        rows.append(Row(key, record.data, encode_metadata(record.metadata), event.timestamp))
+    return rows
+
+
+def inserting(table: EventTable, rows: Sequence[Row], *, own: bool) -> Plan[list[int]]:
+    """Insert the rows and answer their ids; all in one transaction, if it is ours to begin.
+
+    No ids, and nothing inserted, if the table is not the one that was looked up.
+    """
+    target = Target(naming.table(table.topic), table.key_type, table.oid)
+    chunks = list(batches(rows))
+    alone = own and len(chunks) == 1
+    begins = own and not alone
+    ids: list[int] = []
+    if begins:
+        yield statements.BEGIN
+    try:
+        for chunk in chunks:
+            answer = yield insertion(target, chunk)._replace(commits=alone)
+            ids += [id_ for (id_,) in answer]
+            if not answer:
+                break
+    except TableChanged:
+        if begins:
+            yield statements.ROLLBACK
+        raise
+    if begins:
+        yield statements.COMMIT if len(ids) == len(rows) else statements.ROLLBACK
+    return ids
+
+
+def insertion(target: Target, rows: Sequence[Row]) -> Statement:
+    """The statement that inserts these rows."""
+    if len(rows) == 1:
+        return statements.insert_one(target, rows[0])
+    return statements.insert_many(target, rows)
+
+
+def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in order, cut where a statement would hold too many of them or too many bytes."""
+    start, size = 0, 0
+    for index, row in enumerate(rows):
+        size += len(row.data)
+        if index > start and (index - start == BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
+            yield rows[start:index]
+            start, size = index, len(row.data)
+    yield rows[start:]
+
+
+def stored(topic: str, event: Event[P], id_: int) -> StoredEvent[P]:
+    """The event with the place that it has now."""
+    return StoredEvent(
+        event.key, event.payload, event.timestamp, event.metadata, topic=topic, id=id_
+    )

@@ -1,0 +1,198 @@
+"""Every statement of the event tables as a value; who runs it is the driver's business.
+
+Parameters are `$1`, `$2`, … each used once and in order, so that any driver can bind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from mainstem.event import Key
+from mainstem.postgres import naming
+
+
+class Statement(NamedTuple):
+    """SQL with its parameters, and whether its success makes events durable."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+    commits: bool = False
+    """If the connection breaks while it runs, nobody knows whether the events are saved."""
+    answers: bool = True
+    """Whether there are rows to fetch: in pipeline mode a driver could not tell."""
+
+
+class Row(NamedTuple):
+    """One event as the columns of its table."""
+
+    key: Key
+    data: bytes
+    metadata: bytes | None
+    timestamp: datetime
+
+
+class Target(NamedTuple):
+    """The table that an insert is meant for."""
+
+    name: str
+    """Quoted, from naming.table."""
+    key_type: str
+    oid: int
+
+
+BEGIN = Statement("BEGIN", answers=False)
+COMMIT = Statement("COMMIT", commits=True, answers=False)
+ROLLBACK = Statement("ROLLBACK", answers=False)
+
+# Two creators at once would trip over each other in CREATE SCHEMA and in the publication.
+CREATION_LOCK = Statement("SELECT pg_catalog.pg_advisory_xact_lock(7883957270161327437)")
+
+# CREATE SCHEMA IF NOT EXISTS asks for a privilege on the database even if there is nothing to do.
+SCHEMA_EXISTS = Statement(
+    f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{naming.EVENT_SCHEMA}'"
+)
+CREATE_SCHEMA = Statement(f'CREATE SCHEMA "{naming.EVENT_SCHEMA}"', answers=False)
+
+REPLICATED_TABLES = Statement(
+    f"""
+    SELECT c.relname::text
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = '{naming.EVENT_SCHEMA}'
+      AND c.relkind IN ('r', 'p')
+      AND NOT c.relispartition
+      AND right(c.relname, {len(naming.REPLICATED_SUFFIX)}) = '{naming.REPLICATED_SUFFIX}'
+    ORDER BY c.relname
+    """
+)
+
+# The cache of the sequence behind `id`, be it serial, identity or a default written by hand.
+INSPECT = f"""
+    SELECT c.oid::bigint, c.relkind::text, c.relpersistence::text,
+           a.attname::text, a.atttypid::bigint, pg_catalog.format_type(a.atttypid, a.atttypmod),
+           a.atttypmod, a.attnotnull, a.atthasdef OR a.attidentity <> '',
+           (SELECT max(s.seqcache)
+            FROM pg_catalog.pg_depend d
+            LEFT JOIN pg_catalog.pg_attrdef f
+              ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid
+            JOIN pg_catalog.pg_sequence s
+              ON s.seqrelid = CASE WHEN f.oid IS NULL THEN d.objid ELSE d.refobjid END
+            WHERE (f.adrelid = c.oid AND f.adnum = a.attnum
+                   AND d.refclassid = 'pg_catalog.pg_class'::regclass)
+               OR (d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
+                   AND d.refclassid = 'pg_catalog.pg_class'::regclass
+                   AND d.refobjid = c.oid AND d.refobjsubid = a.attnum))
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = '{naming.EVENT_SCHEMA}' AND c.relname = $1
+    ORDER BY a.attnum
+"""
+
+# Covers publications of single tables, of whole schemas and of everything.
+PUBLISHES = """
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_tables t
+                   WHERE t.pubname = p.pubname AND t.schemaname = $1 AND t.tablename = $2)
+    FROM pg_catalog.pg_publication p
+    WHERE p.pubname = $3
+"""
+
+
+def inspect(topic: str) -> Statement:
+    """One row for each column of the topic's table, with facts of the table; none if absent."""
+    return Statement(INSPECT, (naming.checked(topic),))
+
+
+def create_table(topic: str, key_type: str) -> Statement:
+    """The event table exactly as the formats of the design have it."""
+    return Statement(
+        f"""
+        CREATE TABLE {naming.table(topic)} (
+            id bigserial PRIMARY KEY,
+            key {key_type} NOT NULL,
+            data bytea NOT NULL,
+            metadata bytea,
+            timestamp timestamptz NOT NULL
+        )
+        """,
+        answers=False,
+    )
+
+
+def publishes(publication: str, topic: str) -> Statement:
+    """Whether the publication holds the topic's table; no row if there is no publication."""
+    return Statement(PUBLISHES, (naming.EVENT_SCHEMA, topic, publication))
+
+
+def add_to_publication(publication: str, topic: str) -> Statement:
+    """Let the publication carry the topic's table."""
+    quoted = naming.identifier(publication, "publication")
+    return Statement(f"ALTER PUBLICATION {quoted} ADD TABLE {naming.table(topic)}", answers=False)
+
+
+def announce_join(topic: str, oid: int) -> Statement:
+    """Tell the replicator, in the stream itself, that the table joined while it was empty."""
+    return Statement(
+        "SELECT pg_catalog.pg_logical_emit_message(true, 'mainstem', $1)",
+        (f"join {oid} {topic}",),
+    )
+
+
+def insert_one(table: Target, row: Row) -> Statement:
+    """Insert one event; answers its id, or nothing if the table is not the one that was seen."""
+    if row.metadata is None:
+        return Statement(
+            f"""
+            INSERT INTO {table.name} (key, data, timestamp)
+            SELECT $1::{table.key_type}, $2::bytea, $3::timestamptz
+            WHERE '{table.name}'::regclass = $4::oid
+            RETURNING id
+            """,
+            (row.key, row.data, row.timestamp, table.oid),
+        )
+    return Statement(
+        f"""
+        INSERT INTO {table.name} (key, data, metadata, timestamp)
+        SELECT $1::{table.key_type}, $2::bytea, $3::bytea, $4::timestamptz
+        WHERE '{table.name}'::regclass = $5::oid
+        RETURNING id
+        """,
+        (*row, table.oid),
+    )
+
+
+def insert_many(table: Target, rows: Sequence[Row]) -> Statement:
+    """Insert events by one statement of a constant text; answers their ids in the same order.
+
+    It answers nothing if the table is not the one that was seen.
+    The ordinality is what makes the order a promise: ids are drawn after the sort.
+    It costs nothing, because PostgreSQL knows that unnest delivers in that order.
+    """
+    keys, data, metadata, timestamps = (list(column) for column in zip(*rows, strict=True))
+    if all(entry is None for entry in metadata):
+        return Statement(
+            f"""
+            INSERT INTO {table.name} (key, data, timestamp)
+            SELECT key, data, timestamp
+            FROM unnest($1::{table.key_type}[], $2::bytea[], $3::timestamptz[])
+                 WITH ORDINALITY AS event (key, data, timestamp, place)
+            WHERE '{table.name}'::regclass = $4::oid
+            ORDER BY place
+            RETURNING id
+            """,
+            (keys, data, timestamps, table.oid),
+        )
+    return Statement(
+        f"""
+        INSERT INTO {table.name} (key, data, metadata, timestamp)
+        SELECT key, data, metadata, timestamp
+        FROM unnest($1::{table.key_type}[], $2::bytea[], $3::bytea[], $4::timestamptz[])
+             WITH ORDINALITY AS event (key, data, metadata, timestamp, place)
+        WHERE '{table.name}'::regclass = $5::oid
+        ORDER BY place
+        RETURNING id
+        """,
+        (keys, data, metadata, timestamps, table.oid),
+    )

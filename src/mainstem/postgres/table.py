@@ -1,0 +1,105 @@
+"""EventTable: what the catalog says about a topic's table, and whether events fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mainstem.errors import UnknownTopic
+from mainstem.postgres import statements
+from mainstem.postgres.keys import KEY_TYPES_BY_OID
+from mainstem.postgres.plan import Plan
+
+BIGINT, INTEGER, BYTEA, TIMESTAMPTZ = 20, 23, 17, 1184
+PLAIN, PARTITIONED = "r", "p"
+
+ALLOWED_TYPES = {
+    "id": {BIGINT, INTEGER},
+    "key": set(KEY_TYPES_BY_OID),
+    "data": {BYTEA},
+    "metadata": {BYTEA},
+    "timestamp": {TIMESTAMPTZ},
+}
+OPTIONAL_COLUMNS = {"metadata"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as the catalog has it."""
+
+    name: str
+    type_oid: int
+    type_name: str
+    """As PostgreSQL prints it, with its modifier: `numeric(12,2)`."""
+    type_modifier: int
+    not_null: bool
+    has_default: bool
+    """A default, or an identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTable:
+    """A topic's table at the moment of the look-up."""
+
+    topic: str
+    oid: int
+    kind: str
+    """pg_class.relkind: `r` a plain table, `p` a partitioned one."""
+    persistence: str
+    """pg_class.relpersistence: `p` permanent, `u` unlogged, `t` temporary."""
+    columns: tuple[Column, ...]
+    id_cache: int | None
+    """CACHE of the sequence that `id` is drawn from; None without a sequence."""
+
+    def column(self, name: str) -> Column | None:
+        """The column of this name, if there is one."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def key_type(self) -> str:
+        """The key column's type as a name of KEY_TYPES, or as PostgreSQL prints it."""
+        column = self.column("key")
+        assert column is not None, "ask shape_problem first"
+        known = KEY_TYPES_BY_OID.get(column.type_oid)
+        return known.name if known else column.type_name
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether events of this table can carry metadata."""
+        return self.column("metadata") is not None
+
+
+def inspection(topic: str) -> Plan[EventTable]:
+    """Look the table up in the catalog; UnknownTopic if it is not there."""
+    table = event_table(topic, (yield statements.inspect(topic)))
+    if table is None:
+        raise UnknownTopic(f"there is no table events.{topic}")
+    return table
+
+
+def event_table(topic: str, rows: Sequence[Sequence[Any]]) -> EventTable | None:
+    """The table from the answer to `statements.inspect`; None if there is none."""
+    if not rows:
+        return None
+    oid, kind, persistence = rows[0][:3]
+    caches = {row[3]: row[9] for row in rows}
+    columns = tuple(Column(*row[3:9]) for row in rows)
+    return EventTable(topic, oid, kind, persistence, columns, caches.get("id"))
+
+
+def shape_problem(table: EventTable) -> str | None:
+    """What keeps the table from holding events, in words; None if nothing does."""
+    if table.kind not in (PLAIN, PARTITIONED):
+        return "it is no table"
+    for name, oids in ALLOWED_TYPES.items():
+        column = table.column(name)
+        if column is None and name not in OPTIONAL_COLUMNS:
+            return f"it has no column {name!r}"
+        if column is not None and column.type_oid not in oids:
+            return f"its column {name!r} is of type {column.type_name}"
+    for column in table.columns:
+        ours = column.name in ALLOWED_TYPES and column.name not in {"id", *OPTIONAL_COLUMNS}
+        if column.not_null and not (ours or column.has_default):
+            return f"its column {column.name!r} is NOT NULL without a default"
+    return None
