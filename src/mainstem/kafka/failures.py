@@ -46,3 +46,6 @@ def kafka_errors(doing: str) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise failure(error.args[0], doing) from error
+    except TimeoutError as error:
+        # An admin client's future that was not resolved within its bound.
+        raise ServerUnavailable(f"Kafka did not answer in time while {doing}") from error

@@ -32,6 +32,8 @@ class KafkaSettings:
         own = {name.replace("_", "."): value for name, value in settings.items()}
         return {
             "log.connection.close": False,
+            # librdkafka tells of each failed connection on stderr; what matters is raised.
+            "log_level": 2,
             **self.client,
             "bootstrap.servers": self.bootstrap,
             **own,

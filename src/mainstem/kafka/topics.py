@@ -20,10 +20,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from mainstem.errors import ServerUnavailable
 from mainstem.kafka.failures import failure, kafka_errors
 from mainstem.kafka.settings import KafkaSettings
 
 TIMEOUT_S = 30.0
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not type it
 BROKER_DEFAULT = -1
 FOR_EVER = "-1"
 EVENT_TOPIC: Mapping[str, str] = {
@@ -64,7 +66,7 @@ class Topics:
     def create(
         self, name: str, settings: Mapping[str, str], *, partitions: int | None = None
     ) -> bool:
-        """Create the topic, with the broker's defaults where nothing is said; False if it exists."""
+        """Create the topic, by the broker's defaults where nothing is said; False if it exists."""
         topic = NewTopic(name, partitions or BROKER_DEFAULT, BROKER_DEFAULT, config=dict(settings))
         futures = self._admin.create_topics([topic], operation_timeout=self._timeout_s)
         try:
@@ -73,6 +75,8 @@ class Topics:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
             raise failure(error.args[0], f"creating the topic {name}") from error
+        except TimeoutError as error:
+            raise ServerUnavailable(f"Kafka did not create the topic {name} in time") from error
         return True
 
     def describe(self, names: Iterable[str]) -> dict[str, TopicFacts]:
@@ -99,7 +103,7 @@ class Topics:
     def ends(self, topic: str, partitions: int, *, committed: bool = False) -> dict[int, int]:
         """The end offset of each partition; `committed`: the last stable offset instead."""
         isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        asked = {TopicPartition(topic, number): LATEST for number in range(partitions)}
         with kafka_errors(f"asking for the end of {topic}"):
             futures = self._admin.list_offsets(asked, isolation_level=isolation)
             return {
