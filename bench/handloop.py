@@ -15,6 +15,7 @@ import time
 
 from confluent_kafka import Producer
 from psycopg import pq
+from psycopg.pq.abc import PGconn
 
 STATUS = struct.Struct(">cQQQqB")
 ROW = struct.Struct(">xI3x5sq5s16ssI")
@@ -22,6 +23,7 @@ BEGIN = struct.Struct(">xQqI")
 COMMIT = struct.Struct(">xBQQq")
 TAIL = struct.Struct(">cIq")
 HEAD = 25
+ROW_END = HEAD + ROW.size
 BATCH_MAX = 20_000
 BACKLOG = 20
 
@@ -51,26 +53,22 @@ def main() -> None:
     drain(connection, producer, chosen.topic, int(chosen.events))
 
 
-def drain(connection: pq.PGconn, producer: Producer, topic: str, wanted: int) -> None:  # noqa: C901, PLR0912, PLR0915 - a hand loop is one function
+def drain(connection: PGconn, producer: Producer, topic: str, wanted: int) -> None:  # noqa: C901, PLR0912 - a hand loop is one function
     """The loop."""
-    poll = select.poll()
-    poll.register(connection.socket, select.POLLIN)
+    poll = polled(connection)
     get, produce = connection.get_copy_data, producer.produce
     lsn = end_lsn = done = batch = since_wait = ordinal = 0
-    lsn_text = b""
-    started_s, cpu_s = 0.0, 0.0
+    lsn_text, started_s, cpu_s = b"", 0.0, 0.0
     while done < wanted:
         size, data = get(1)
         if size == 0:
             connection.consume_input()
             size, data = get(1)
         if size == 0:
-            if since_wait > BACKLOG:
-                time.sleep(0.001)
-            elif batch:
+            if batch and since_wait <= BACKLOG:
                 batch = commit(connection, producer, lsn, end_lsn)
             else:
-                poll.poll(20)
+                wait(poll, since_wait)
             since_wait = 0
             continue
         since_wait += 1
@@ -84,18 +82,13 @@ def drain(connection: pq.PGconn, producer: Producer, topic: str, wanted: int) ->
             if not batch:
                 producer.begin_transaction()
             _, _, stored_id, _, key, _, length = ROW.unpack_from(body, HEAD)
-            at = HEAD + ROW.size
-            value = body[at : at + length]
+            value = body[ROW_END : ROW_END + length]
             # Behind the data: a NULL metadata, then the timestamp.
-            moment = TAIL.unpack_from(body, at + length + 1)[2]
-            h = key.hex()
-            text = f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
-            headers = [
-                ("id", b"%d" % stored_id),
-                ("lsn", lsn_text),
-                ("ordinal", b"%d" % ordinal),
-            ]
-            produce(topic, value, text, -1, None, None, moment // 1000 + 946_684_800_000, headers)
+            moment = TAIL.unpack_from(body, ROW_END + length + 1)[2]
+            place = [("lsn", lsn_text), ("ordinal", b"%d" % ordinal)]
+            headers: list[tuple[str, str | bytes | None]] = [("id", b"%d" % stored_id), *place]
+            millis = moment // 1000 + 946_684_800_000
+            produce(topic, value, text_of(key.hex()), -1, None, None, millis, headers)
             ordinal += 1
             batch += 1
             done += 1
@@ -112,7 +105,27 @@ def drain(connection: pq.PGconn, producer: Producer, topic: str, wanted: int) ->
     report(done, started_s, cpu_s)
 
 
-def commit(connection: pq.PGconn, producer: Producer, lsn: int, end_lsn: int) -> int:
+def polled(connection: PGconn) -> select.poll:
+    """What tells that the server sent something."""
+    poll = select.poll()
+    poll.register(connection.socket, select.POLLIN)
+    return poll
+
+
+def wait(poll: select.poll, since_wait: int) -> None:
+    """Nap while there is a backlog, so that the walsender gets ahead; else wait for news."""
+    if since_wait > BACKLOG:
+        time.sleep(0.001)
+    else:
+        poll.poll(20)
+
+
+def text_of(digits: str) -> str:
+    """A UUID's text."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def commit(connection: PGconn, producer: Producer, lsn: int, end_lsn: int) -> int:
     """Progress, commit, acknowledge; the new batch is empty."""
     producer.produce("hand_progress", struct.pack(">QQ", lsn, end_lsn), b"hand", 0)
     producer.commit_transaction(30)

@@ -11,6 +11,7 @@ import multiprocessing
 import struct
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import shared_memory
 from multiprocessing.synchronize import Event
@@ -24,24 +25,32 @@ WARM_S = 2.0
 NUMBER = struct.Struct(">Q")
 
 
-def measure(
-    dsn: str, kafka: str, topic: str, partitions: int, rate: int, seconds: int
-) -> dict[str, float]:  # noqa: PLR0913, PLR0917 - a workload's description
+@dataclass(frozen=True)
+class Load:
+    """What is written, where, and how fast."""
+
+    dsn: str
+    kafka: str
+    topic: str
+    partitions: int
+    rate: int
+    seconds: int
+
+
+def measure(load: Load) -> dict[str, float]:
     """p50 and p99 in milliseconds, and how many events never came."""
-    count = rate * seconds
+    count = load.rate * load.seconds
     memory = shared_memory.SharedMemory(create=True, size=16 * count)
     ready = multiprocessing.Event()
-    reader = multiprocessing.Process(
-        target=consume, args=(memory.name, ready, kafka, topic, partitions, count)
-    )
-    writer = multiprocessing.Process(target=write, args=(memory.name, dsn, topic, rate, count))
+    reader = multiprocessing.Process(target=consume, args=(memory.name, ready, load, count))
+    writer = multiprocessing.Process(target=write, args=(memory.name, load, count))
     try:
         reader.start()
         ready.wait(30)
         writer.start()
         writer.join()
         reader.join(30)
-        return figures(memory, rate, count)
+        return figures(memory, load.rate, count)
     finally:
         reader.kill()
         memory.close()
@@ -50,7 +59,7 @@ def measure(
 
 def figures(memory: shared_memory.SharedMemory, rate: int, count: int) -> dict[str, float]:
     """The percentiles behind the warm-up."""
-    times = memory.buf.cast("q")
+    times = numbers(memory)
     warm = int(rate * WARM_S)
     seen = sorted(
         (times[2 * i + 1] - times[2 * i]) / 1e6
@@ -66,19 +75,19 @@ def figures(memory: shared_memory.SharedMemory, rate: int, count: int) -> dict[s
     }
 
 
-def write(name: str, dsn: str, topic: str, rate: int, count: int) -> None:
+def write(name: str, load: Load, count: int) -> None:
     """Commit one row at each tick; note when the commit returned."""
-    asyncio.run(commit_all(name, dsn, topic, rate, count))
+    asyncio.run(commit_all(name, load, count))
 
 
-async def commit_all(name: str, dsn: str, topic: str, rate: int, count: int) -> None:
+async def commit_all(name: str, load: Load, count: int) -> None:
     """The writer's open loop over a few connections."""
     memory = shared_memory.SharedMemory(name)
-    times = memory.buf.cast("q")
+    times = numbers(memory)
     free: asyncio.Queue[psycopg.AsyncConnection] = asyncio.Queue()
     for _ in range(CONNECTIONS):
-        free.put_nowait(await psycopg.AsyncConnection.connect(dsn, autocommit=True))
-    statement = f'INSERT INTO events."{topic}" (key, data, timestamp) VALUES (%s, %s, %s)'
+        free.put_nowait(await psycopg.AsyncConnection.connect(load.dsn, autocommit=True))
+    statement = f'INSERT INTO events."{load.topic}" (key, data, timestamp) VALUES (%s, %s, %s)'
 
     async def commit(i: int) -> None:
         connection = await free.get()
@@ -91,7 +100,7 @@ async def commit_all(name: str, dsn: str, topic: str, rate: int, count: int) -> 
     start_s = time.monotonic()
     tasks = []
     for i in range(count):
-        ahead_s = start_s + i / rate - time.monotonic()
+        ahead_s = start_s + i / load.rate - time.monotonic()
         if ahead_s > 0:
             await asyncio.sleep(ahead_s)
         tasks.append(asyncio.ensure_future(commit(i)))
@@ -102,19 +111,19 @@ async def commit_all(name: str, dsn: str, topic: str, rate: int, count: int) -> 
     memory.close()
 
 
-def consume(name: str, ready: Event, kafka: str, topic: str, partitions: int, count: int) -> None:  # noqa: PLR0913, PLR0917 - arguments of a process
+def consume(name: str, ready: Event, load: Load, count: int) -> None:
     """Note when each event came."""
     memory = shared_memory.SharedMemory(name)
-    times = memory.buf.cast("q")
+    times = numbers(memory)
     consumer = Consumer(
         {
-            "bootstrap.servers": kafka,
+            "bootstrap.servers": load.kafka,
             "group.id": "bench",
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
         }
     )
-    places = [TopicPartition(topic, number) for number in range(partitions)]
+    places = [TopicPartition(load.topic, number) for number in range(load.partitions)]
     for place in places:
         place.offset = consumer.get_watermark_offsets(place, 10)[1]
     consumer.assign(places)
@@ -127,8 +136,14 @@ def consume(name: str, ready: Event, kafka: str, topic: str, partitions: int, co
             continue
         for message in [first, *consumer.consume(499, 0)]:
             if message.error() is None:
-                times[2 * NUMBER.unpack_from(message.value())[0] + 1] = time.monotonic_ns()
+                times[2 * NUMBER.unpack_from(message.value() or b"")[0] + 1] = time.monotonic_ns()
                 got += 1
     consumer.close()
     times.release()
     memory.close()
+
+
+def numbers(memory: shared_memory.SharedMemory) -> memoryview[int]:
+    """The shared memory as 64-bit integers."""
+    assert memory.buf is not None
+    return memory.buf.cast("q")

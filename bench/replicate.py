@@ -230,7 +230,8 @@ def figures(bench: Bench, part: int) -> dict[str, float]:
     time.sleep(IDLE_S)
     idle_cpu_pct = (cpu_s(service.pid) - before_s) / IDLE_S * 100
     seconds = max(5, SECONDS // part)
-    delays = latency.measure(bench.dsn, bench.kafka, bench.topic, PARTITIONS, RATE_PER_S, seconds)
+    load = latency.Load(bench.dsn, bench.kafka, bench.topic, PARTITIONS, RATE_PER_S, seconds)
+    delays = latency.measure(load)
     service.send_signal(signal.SIGTERM)
     code = service.wait(10)
     assert code == 0, code

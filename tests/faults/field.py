@@ -37,7 +37,7 @@ class Process:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.lines: list[str] = []
-        self._news = threading.Condition()
+        self.news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -45,9 +45,9 @@ class Process:
         """Collect its lines as they come."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            with self._news:
+            with self.news:
                 self.lines.append(line.rstrip())
-                self._news.notify_all()
+                self.news.notify_all()
 
     def wait_for(self, text: str, deadline_s: float = DEADLINE_S) -> str:
         """The first line that holds the text."""
@@ -55,11 +55,24 @@ class Process:
         def found() -> str | None:
             return next((line for line in self.lines if text in line), None)
 
-        with self._news:
-            assert self._news.wait_for(found, deadline_s), f"{text!r} not among {self.lines}"
+        with self.news:
+            assert self.news.wait_for(found, deadline_s), f"{text!r} not among {self.lines}"
         line = found()
         assert line is not None
         return line
+
+    def wait_for_count(self, text: str, count: int, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until so many lines hold the text."""
+
+        def enough() -> bool:
+            return sum(text in line for line in self.lines) >= count
+
+        with self.news:
+            assert self.news.wait_for(enough, deadline_s), f"{count} x {text!r}: {self.lines}"
+
+    def wait_for_more(self, text: str) -> None:
+        """Wait for one more line with the text than there are now."""
+        self.wait_for_count(text, sum(text in line for line in self.lines) + 1)
 
     def ended(self, deadline_s: float = DEADLINE_S) -> int:
         """Its exit code, once it ended and its lines are all here."""

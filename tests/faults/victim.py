@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 
 from mainstem.cli.main import report
 from mainstem.errors import MainstemError
@@ -47,6 +48,9 @@ def striking(point: Point, occurrence: int, number: signal.Signals) -> Probe:
         nonlocal seen
         seen += here is point
         if here is point and seen == occurrence:
+            if point in {Point.PRODUCED, Point.PROGRESS}:
+                # What was produced gets the time to reach the broker: then the fault bites.
+                threading.Event().wait(0.05)
             print(f"bite: {point.value}", flush=True)
             os.kill(os.getpid(), number)
 

@@ -12,7 +12,7 @@ from mainstem.cli.output import data_json, narrate, progress
 from mainstem.event import format_lsn
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from mainstem.replicator.progress import Backfill
     from mainstem.replicator.reporting import Status
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--unavailable-max-s", type=float, default=60.0, help="Give up when servers are away so long."
 )
 @json_option
-def replicate(  # noqa: PLR0913 - one parameter for each option of the command
+def replicate(
     *,
     database_url: str,
     kafka_bootstrap: str,
@@ -88,7 +88,7 @@ class Narrator:
         """Figures go to stdout as JSON lines if asked, else to stderr as text."""
         self._bars = bars
         self._as_json = as_json
-        self._tasks: dict[str, tuple[int, int]] = {}
+        self._tasks: dict[str, tuple[int, TaskID]] = {}
 
     def note(self, text: str) -> None:
         """Tell what happens once."""
@@ -122,11 +122,11 @@ class Narrator:
         if backfill.finished:
             narrate(f"{topic}: {backfill.done_rows:,} older rows carried over")
 
-    def _begin(self, topic: str, backfill: Backfill) -> tuple[int, int]:
+    def _begin(self, topic: str, backfill: Backfill) -> tuple[int, TaskID]:
         """The bar of a topic; a resumed backfill begins where it is."""
         first_id = min(backfill.done_id, 0) if backfill.done_rows else 0
         task = self._bars.add_task(f"{topic}: older rows", total=backfill.last_id - first_id)
-        self._tasks[topic] = (first_id, int(task))
+        self._tasks[topic] = (first_id, task)
         return self._tasks[topic]
 
 
