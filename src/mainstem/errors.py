@@ -81,6 +81,8 @@ class TopicExists(ConfigurationError):
 class MissingExtra(ConfigurationError):
     """An optional dependency is not installed."""
 
+    remedy = "install the extra that the message names, or all: pip install 'mainstem[all]'"
+
     def __init__(self, extra: str, purpose: str) -> None:
         """Name the extra that brings what `purpose` needs."""
         super().__init__(

@@ -184,6 +184,21 @@ REFUSALS: dict[str, Explanation] = {
 """Names are for ever: scripts and runbooks hold on to them."""
 
 
+REFUSED_LINES: dict[str, Explanation] = {
+    "line-cut-off": Explanation(
+        "A line of the demo's file ends before its last column.",
+        "What is missing cannot be guessed; the line is counted and told, and no event is made.",
+        "nothing: the file that ships with the demo is cut in the middle of its last line",
+    ),
+    "line-malformed": Explanation(
+        "A value in a line of the demo's file cannot be read.",
+        "It is not guessed at; the line is counted and told, and no event is made.",
+        "correct the line, if the file is your own",
+    ),
+}
+"""Lines of data that the demo leaves out, by name; they stop nothing."""
+
+
 def refusal(name: str, message: str) -> Refusal:
     """The named refusal with this message and the table's remedy."""
     return Refusal(name, message, hint=REFUSALS[name].remedy)

@@ -21,6 +21,7 @@ from mainstem.errors import (
     WrongKeyType,
 )
 from mainstem.event import Event, Key, from_millis, to_millis
+from mainstem.metadata import encode_metadata
 from mainstem.record import Record
 from mainstem.schema.compile import decoder, encoder
 from mainstem.schema.declare import type_name
@@ -95,6 +96,8 @@ class Wire:
         reserved = RESERVED_NAMES.intersection(event.metadata)
         if reserved:
             raise ReservedMetadataName(f"metadata holds the reserved name {min(reserved)!r}")
+        # Encoded to be checked: what no table could hold is refused here already.
+        encode_metadata(event.metadata)
         timestamp_ms = to_millis(event.timestamp)
         if timestamp_ms < 0:
             raise ValueOutOfRange(

@@ -22,6 +22,10 @@ from tests.schema.payloads import NAMESPACE, Card, Everything, Invoice, Tree
 from tests.schema.strategies import EVERYTHING, TREES
 
 
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
 def round_trip(payload: Any) -> Any:
     """Encode by the class, decode by its schema."""
     cls = type(payload)
@@ -159,6 +163,27 @@ def test_a_datetime_without_time_zone_is_refused() -> None:
     """Encode a naive datetime."""
     with pytest.raises(NaiveDatetime, match=r"field moment of .*Moments"):
         encoder(Moments)(Moments(datetime.fromisoformat("2026-01-01")))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    ],
+)
+def test_a_moment_that_has_no_year_in_utc_is_refused(moment: datetime) -> None:
+    """The ends of the calendar, in other time zones: no reader could make a datetime of them."""
+    with pytest.raises(ValueOutOfRange, match=r"field moment of .*Moments"):
+        encoder(Moments)(Moments(moment=moment))
+
+
+@pytest.mark.parametrize("moment", [FIRST, LAST])
+def test_the_first_and_the_last_moment_come_back(moment: datetime) -> None:
+    """The ends of the calendar in UTC."""
+    payload = Moments(moment=moment)
+
+    assert round_trip(payload) == payload
 
 
 def test_a_datetime_is_no_date() -> None:

@@ -6,7 +6,7 @@ import enum
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, NewType
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ import fastavro
 import pytest
 
 from mainstem.errors import SchemaError, UndeclaredPayload
-from mainstem.schema.declare import Dec, Fixed, Int32, event_type, type_name
+from mainstem.schema.declare import Dec, Fixed, Int32, Micros, event_type, type_name
 from mainstem.schema.derive import avro_schema, schema_text
 from mainstem.schema.parse import parse_schema
 from tests.schema.payloads import NAMESPACE, Address, Card, Defaults, Everything, Tree
@@ -159,6 +159,8 @@ def test_a_factory_that_makes_new_values_is_no_default() -> None:
         (OrderId, {"type": "string", "logicalType": "uuid"}),
         (Annotated[int, "a marker of others"], "long"),
         (Annotated[Int32, "a marker of others"], "int"),
+        (Annotated[int, Int32], "int"),
+        (Annotated[datetime, Micros], {"type": "long", "logicalType": "timestamp-micros"}),
         (str | None, ["null", "string"]),
         (None | str, ["null", "string"]),
         (list[Int32 | None], {"type": "array", "items": ["null", "int"]}),

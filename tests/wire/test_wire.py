@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mainstem.errors import (
     DecodeError,
+    InvalidMetadata,
     ReservedMetadataName,
     SchemaError,
     SchemaNotFound,
@@ -149,6 +150,15 @@ def test_a_reserved_metadata_name_is_refused(name: str) -> None:
     """Pack an event whose metadata would be taken for a header of ours."""
     with pytest.raises(ReservedMetadataName, match=name):
         Wire(MemoryRegistry()).pack(noted(metadata={name: b"1"}))
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"name": b"x" * 1_048_576}, {str(number): b"" for number in range(1025)}]
+)
+def test_metadata_beyond_its_bounds_is_refused(metadata: dict[str, bytes]) -> None:
+    """Pack events whose metadata no reader of the table would take."""
+    with pytest.raises(InvalidMetadata):
+        Wire(MemoryRegistry()).pack(noted(metadata=metadata))
 
 
 def test_a_time_before_1970_is_refused() -> None:

@@ -11,7 +11,7 @@ from mainstem.cli.main import EXIT_CODES
 from mainstem.cli.options import json_option
 from mainstem.cli.output import data, data_json
 from mainstem.errors import ConfigurationError, MainstemError, Refusal, kebab_case
-from mainstem.refusals import REFUSALS
+from mainstem.refusals import REFUSALS, REFUSED_LINES
 
 
 class Page(NamedTuple):
@@ -44,6 +44,7 @@ def pages() -> dict[str, Page]:
     """Every refusal of the table and every class of error, by name."""
     code = EXIT_CODES[Refusal.retry]
     found = [Page(name, "refusal", *text, code) for name, text in REFUSALS.items()]
+    found += [Page(name, "refused line", *text, 0) for name, text in REFUSED_LINES.items()]
     return {page.name: page for page in found + error_pages(MainstemError)}
 
 

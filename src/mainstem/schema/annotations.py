@@ -194,7 +194,10 @@ def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     markers: tuple[Any, ...] = ()
     while True:
         if typing.get_origin(hint) is typing.Annotated:
-            markers += hint.__metadata__
+            for marker in hint.__metadata__:
+                # Int32, Float32 and Micros are annotated types, and may be used as markers too.
+                is_alias = typing.get_origin(marker) is typing.Annotated
+                markers += marker.__metadata__ if is_alias else (marker,)
             hint = hint.__origin__
         elif isinstance(hint, typing.NewType):
             hint = hint.__supertype__

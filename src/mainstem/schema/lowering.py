@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -24,6 +24,9 @@ FLOAT_MAX = 3.4028235677973366e38
 """From here on a double rounds to infinity in single precision."""
 DAY_SHIFT = date(1970, 1, 1).toordinal()
 LOCAL_EPOCH = EPOCH.replace(tzinfo=None)
+FIRST_MOMENT = datetime.min.replace(tzinfo=UTC) - EPOCH
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC) - EPOCH
+"""Since 1970, in UTC: of the years 1 to 9999 in another time zone, some hours lie beyond."""
 MICROSECOND, MILLISECOND = timedelta(microseconds=1), timedelta(milliseconds=1)
 
 
@@ -133,7 +136,10 @@ def lower_moment(unit: timedelta) -> Convert:
             raise Unfit(f"{type(value).__name__} where datetime belongs")
         if value.tzinfo is None or value.utcoffset() is None:
             raise NaiveMoment("a datetime without time zone")
-        return (value - EPOCH) // unit
+        since = value - EPOCH
+        if not FIRST_MOMENT <= since <= LAST_MOMENT:
+            raise Unfit("a moment outside the years 1 to 9999 in UTC")
+        return since // unit
 
     return lower
 

@@ -1,0 +1,1 @@
+"""The demo: its parts one by one, and one whole run."""
