@@ -21,7 +21,6 @@ from mainstem.schema.derive import schema_text
 from tests.schema.payloads import NAMESPACE, Card, Everything, Invoice, Tree
 from tests.schema.strategies import EVERYTHING, TREES
 
-
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 

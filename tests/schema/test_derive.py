@@ -15,7 +15,7 @@ import fastavro
 import pytest
 
 from mainstem.errors import SchemaError, UndeclaredPayload
-from mainstem.schema.declare import Dec, Fixed, Int32, Micros, event_type, type_name
+from mainstem.schema.declare import Dec, Fixed, Float32, Int32, Micros, event_type, type_name
 from mainstem.schema.derive import avro_schema, schema_text
 from mainstem.schema.parse import parse_schema
 from tests.schema.payloads import NAMESPACE, Address, Card, Defaults, Everything, Tree
@@ -159,7 +159,7 @@ def test_a_factory_that_makes_new_values_is_no_default() -> None:
         (OrderId, {"type": "string", "logicalType": "uuid"}),
         (Annotated[int, "a marker of others"], "long"),
         (Annotated[Int32, "a marker of others"], "int"),
-        (Annotated[int, Int32], "int"),
+        (Annotated[float, Float32], "float"),
         (Annotated[datetime, Micros], {"type": "long", "logicalType": "timestamp-micros"}),
         (str | None, ["null", "string"]),
         (None | str, ["null", "string"]),

@@ -20,6 +20,7 @@ from mainstem.replicator.progress import Backfill
 from mainstem.replicator.settings import ReplicatorSettings
 from mainstem.wal.pgoutput import Column
 from mainstem.wal.slots import Slot, create_slot, inspect_slot
+from mainstem.wal.stream import told
 
 BINARY = pq.Format.BINARY
 
@@ -219,6 +220,6 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise refusal("replication-privilege", f"the database refused: {error}") from error
+        raise refusal("replication-privilege", f"the database refused: {told(error)}") from error
     except psycopg.Error as error:
-        raise ServerUnavailable(f"the database connection failed: {error}") from error
+        raise ServerUnavailable(f"the database failed: {told(error)}") from error

@@ -221,6 +221,11 @@ def connection_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise refusal("replication-privilege", f"the server said: {error}") from error
+        raise refusal("replication-privilege", f"the server said: {told(error)}") from error
     except psycopg.Error as error:
-        raise ServerUnavailable(f"the replication connection failed: {error}") from error
+        raise ServerUnavailable(f"the replication connection failed: {told(error)}") from error
+
+
+def told(error: Exception) -> str:
+    """What the driver said, on one line."""
+    return " ".join(str(error).split())
