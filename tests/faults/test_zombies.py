@@ -81,3 +81,13 @@ def test_sigterm_ends_a_standby(field: Field) -> None:
     second.send(signal.SIGTERM)
 
     assert second.ended(deadline_s=5) == 0
+
+
+@pytest.mark.faults
+def test_sigterm_ends_a_wait_for_kafka(field: Field) -> None:
+    """A server that does not answer must not hold up the end."""
+    service = field.start("--kafka", "127.0.0.1:1")
+    service.wait_for("connected")
+    service.send(signal.SIGTERM)
+
+    assert service.ended(deadline_s=5) == 0

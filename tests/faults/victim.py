@@ -89,7 +89,7 @@ def main() -> int:
         status_s=0.5,
     )
     stop = Stop()
-    signal.signal(signal.SIGTERM, lambda *_: stop.request())
+    signal.signal(signal.SIGTERM, stop.interrupt)
     replicator = Replicator(settings, reporter=Narrator(), stop=stop, probe=probe)
     try:
         replicator.run(once=chosen.once)

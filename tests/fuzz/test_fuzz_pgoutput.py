@@ -6,7 +6,7 @@ from tests.fuzz.fuzz_pgoutput import fuzz
 from tests.fuzz.fuzz_wire import report
 
 SEED = 20261125
-EXECUTIONS = 20_000
+EXECUTIONS = 60_000
 
 
 def test_spoiled_payloads_are_messages_or_our_errors() -> None:

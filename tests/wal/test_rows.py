@@ -127,6 +127,14 @@ def test_a_numeric_key_that_is_no_number_is_refused(
         layout.key_text(cursor.pgresult.get_value(0, 0) or b"")
 
 
+@pytest.mark.parametrize("count", [0, 1, 4, 6])
+def test_a_row_with_another_number_of_columns_is_an_error(count: int) -> None:
+    """Found by fuzzing: an insert of no columns ended in an IndexError."""
+    body = messages.insert(9, [b"\0" * 8] * count)
+
+    assert outcome(LAYOUT, body) == "decode-error"
+
+
 @pytest.mark.parametrize("missing", ["id", "key", "data", "timestamp"])
 def test_a_table_without_a_needed_column_is_refused(missing: str) -> None:
     """Only metadata may be absent."""

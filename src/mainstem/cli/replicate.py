@@ -74,7 +74,7 @@ def replicate(
     )
     stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.request())
+        signal.signal(number, stop.interrupt)
     with progress() as bars:
         replicator = Replicator(settings, reporter=Narrator(bars, as_json=as_json), stop=stop)
         replicator.run(once=once)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -25,6 +26,7 @@ from mainstem.kafka.settings import PARTITIONER, KafkaSettings
 SLICE_S = 0.25
 """A blocking call lasts at most this long before we look whether to stop."""
 QUEUE_WAIT_S = 0.05
+ABORT_S = 0.5
 QUEUE_KB_MAX = 32_768
 QUEUE_MESSAGES_MAX = 100_000
 MESSAGE_BYTES_MAX = 100_000_000
@@ -64,6 +66,7 @@ class TurnProducer:
             for transactional_id in ids
         ]
         self._turn = 0
+        self._is_open = False
 
     def fence(self, stopping: Stopping) -> None:
         """Fence every older producer of these ids and end what it left open."""
@@ -75,6 +78,7 @@ class TurnProducer:
         producer = self._producers[self._turn]
         with kafka_errors("beginning a transaction"):
             producer.begin_transaction()
+        self._is_open = True
         return producer.produce
 
     def put(self, produce: Produce, topic: str, message: Message) -> bool:
@@ -106,11 +110,19 @@ class TurnProducer:
         Any error leaves the outcome unknown: destroy, fence, and read the progress again.
         """
         producer = self._producers[self._turn]
+        self._is_open = False
         self._in_slices(producer.commit_transaction, "committing a transaction", stopping)
         self._turn = (self._turn + 1) % len(self._producers)
 
     def destroy(self) -> None:
-        """Drop both producers at once, with all that they hold."""
+        """Drop both producers, with all that they hold.
+
+        A transaction whose commit was never tried is aborted if that is quick, so that consumers
+        need not wait for its time-out. That is safe: the next producers fence whatever is late.
+        """
+        if self._is_open:
+            with suppress(KafkaException):
+                self._producers[self._turn].abort_transaction(ABORT_S)
         for producer in self._producers:
             producer.purge()
         self._producers.clear()

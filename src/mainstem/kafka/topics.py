@@ -25,6 +25,7 @@ from mainstem.kafka.failures import failure, kafka_errors
 from mainstem.kafka.settings import KafkaSettings
 
 TIMEOUT_S = 30.0
+LIST_TIMEOUT_S = 4.0
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not type it
 BROKER_DEFAULT = -1
 FOR_EVER = "-1"
@@ -83,7 +84,8 @@ class Topics:
         """The facts of those topics that exist."""
         described = {}
         with kafka_errors("describing topics"):
-            existing = self._admin.list_topics(timeout=self._timeout_s).topics
+            # A blocking call that no signal can interrupt, hence its own bound.
+            existing = self._admin.list_topics(timeout=LIST_TIMEOUT_S).topics
             wanted = [name for name in names if name in existing]
             if not wanted:
                 return {}

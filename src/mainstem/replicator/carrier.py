@@ -16,13 +16,15 @@ from mainstem.refusals import refusal
 from mainstem.replicator import checks
 from mainstem.replicator.hands import Hands
 from mainstem.replicator.line import Join, Line, Publish
-from mainstem.replicator.opening import check_tables
+from mainstem.replicator.opening import check_tables, check_topics
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Progress, TopicState
 from mainstem.replicator.pulse import Pulse
 from mainstem.wal.pgoutput import Begin, Commit, decode
 from mainstem.wal.protocol import Keepalive, unframe
 
+TOPICS_CHECK_S = 30.0
+"""librdkafka itself looks at a topic's partitions every five minutes."""
 IDLE_WAIT_S = 0.1
 """How long one wait for the stream may last, so that timers and signals are seen."""
 
@@ -41,6 +43,7 @@ class Carrier:
         self._pulse = Pulse(hands, self._line)
         self._produce: Produce | None = None
         self._batch_s = 0.0
+        self._topics_s = time.monotonic()
         self._drained = False
         self.commit_lsn = 0
         """Commit LSN of the transaction at hand."""
@@ -64,7 +67,15 @@ class Carrier:
             if line.due(dry=not payloads, age_s=time.monotonic() - self._batch_s):
                 self._commit()
             if self._pulse.beat_if_due():
-                check_tables(self._hands, line.progress())
+                self._check()
+
+    def _check(self) -> None:
+        """See that publication, tables and, now and then, topics are still as they must be."""
+        check_tables(self._hands, self._line.progress(), patient=False)
+        if time.monotonic() - self._topics_s > TOPICS_CHECK_S:
+            # More partitions would move keys as soon as the producer hears of them.
+            check_topics(self._hands, self._line.progress())
+            self._topics_s = time.monotonic()
 
     def _can_stop(self) -> bool:
         """Finish the batch if it ends with a whole transaction; else it is given up."""

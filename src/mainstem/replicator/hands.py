@@ -19,6 +19,7 @@ from mainstem.replicator.stopping import Stop, Stopped
 from mainstem.wal.stream import ReplicationStream, SlotBusy, SystemIdentity
 
 RETRY_S = 0.2
+ADMIN_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ def opened(settings: ReplicatorSettings, watch: Watch, served_pids: set[int]) ->
             transaction_timeout_s=settings.transaction_timeout_s,
         )
         stack.callback(producer.destroy)
-        topics = Topics(settings.kafka)
+        watch.reporter.note(f"line {settings.line}: connected, fencing what came before")
+        topics = Topics(settings.kafka, timeout_s=ADMIN_TIMEOUT_S)
         yield Hands(settings, watch, session, stream, identity, producer, topics)
 
 

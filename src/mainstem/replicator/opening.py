@@ -64,35 +64,48 @@ def resume_line(hands: Hands, slot: Slot | None, progress: Progress, history: st
     checks.check_identity(hands.identity, progress)
     checks.check_history(hands.identity, progress, history)
     checks.check_slot_position(slot, progress)
-    with hands.stream.lent():
-        checks.check_topics(hands.topics.describe(progress.topics), progress)
+    check_topics(hands, progress)
     check_tables(hands, progress)
     return replace(progress, timeline=hands.identity.timeline)
 
 
-def check_tables(hands: Hands, progress: Progress) -> None:
-    """Check publication and tables, and let empty tables join that are not published yet."""
+def check_tables(hands: Hands, progress: Progress, *, patient: bool = True) -> None:
+    """Check publication and tables, and let empty tables join that are not published yet.
+
+    `patient`: wait for a table's writers; otherwise such a table joins at a later check.
+    """
     publication = hands.session.publication()
     checks.check_publication(publication, progress)
     assert publication is not None
     tables = hands.session.tables(hands.settings.extra_topics)
     checks.check_tables(tables, progress)
     for table in tables:
-        if table.topic not in publication.tables and not joined(hands, table):
-            raise refusal(
-                "table-has-older-rows",
-                f"events.{table.topic} holds rows and never joined the line",
-            )
+        if table.topic not in publication.tables:
+            join(hands, table, patient=patient)
 
 
-def joined(hands: Hands, table: EventTable) -> bool:
-    """Let a table join while it is empty; its writers may make us wait."""
-    while True:
+def join(hands: Hands, table: EventTable, *, patient: bool) -> None:
+    """Let a table join; Refusal `table-has-older-rows` where it is not empty."""
+    joined = None
+    while joined is None:
         try:
-            return hands.session.join(table)
+            joined = hands.session.join(table)
         except LockBusy as busy:
             hands.watch.reporter.note(busy.message)
+            if not patient:
+                return
             hands.wait()
+    if not joined:
+        raise refusal(
+            "table-has-older-rows", f"events.{table.topic} holds rows and never joined the line"
+        )
+
+
+def check_topics(hands: Hands, progress: Progress) -> None:
+    """Check the Kafka topics of the line."""
+    with hands.stream.lent():
+        facts = hands.topics.describe(progress.topics)
+    checks.check_topics(facts, progress)
 
 
 def begin_line(hands: Hands, slot: Slot | None) -> Progress:

@@ -8,6 +8,7 @@ beginning, because only the progress in Kafka knows what was committed.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 from mainstem.errors import Refusal, ServerUnavailable
 from mainstem.replicator.backfill import run_backfill
@@ -39,7 +40,8 @@ class Replicator:
         self._watch = Watch(reporter or Silent(), stop or Stop(), probe)
         self._served_pids: set[int] = set()
         self._failures = 0
-        self._well_s = time.monotonic()
+        """In a row, without anything committed in between."""
+        self._failing_s = 0.0
         self._careful_lsn = 0
         self.events = 0
         """Events published by this process."""
@@ -63,8 +65,11 @@ class Replicator:
 
     def _incarnation(self, *, once: bool) -> None:
         """Open everything, carry over what there is, and close everything."""
-        with opened(self._settings, self._watch, self._served_pids) as hands:
-            progress = run_backfill(hands, open_line(hands))
+        with ExitStack() as stack:
+            # Until events flow nothing needs finishing: a crash here is as good as a clean end.
+            with self._watch.stop.interruptible():
+                hands = stack.enter_context(opened(self._settings, self._watch, self._served_pids))
+                progress = run_backfill(hands, open_line(hands))
             carrier = Carrier(hands, progress, self._careful_lsn)
             try:
                 carrier.run(once=once)
@@ -78,13 +83,15 @@ class Replicator:
             finally:
                 self.events += carrier.events_committed
                 if carrier.commits:
-                    self._failures, self._well_s = 0, time.monotonic()
+                    self._failures = 0
 
     def _try_again(self, error: ServerUnavailable) -> bool:
         """Pause before the next incarnation; raises where servers were away too long."""
-        away_s = time.monotonic() - self._well_s
         if self._watch.stop.requested:
             return False
+        if self._failures == 0:
+            self._failing_s = time.monotonic()
+        away_s = time.monotonic() - self._failing_s
         if away_s > self._settings.unavailable_max_s:
             raise error
         pause_s = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 GRACE_S = 4.0
 """Time for the batch at hand; together with the way out it stays within 5 s."""
@@ -20,12 +22,34 @@ class Stop:
         """Not requested yet."""
         self._event = threading.Event()
         self._requested_s = 0.0
+        self._interruptible = False
 
     def request(self) -> None:
         """Ask to stop."""
         if not self._event.is_set():
             self._requested_s = time.monotonic()
             self._event.set()
+
+    def interrupt(self, *_: object) -> None:
+        """Ask to stop, as a signal handler does.
+
+        In an interruptible part it raises Stopped there and then, so that no wait for a server
+        outlasts the request.
+        """
+        self.request()
+        if self._interruptible:
+            raise Stopped
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A part that a signal may leave at any point, because nothing in it needs finishing."""
+        if self.requested:
+            raise Stopped
+        self._interruptible = True
+        try:
+            yield
+        finally:
+            self._interruptible = False
 
     @property
     def requested(self) -> bool:

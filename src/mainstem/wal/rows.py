@@ -43,6 +43,7 @@ class RowLayout:
     """Where an event's columns stand in a row of one table."""
 
     table: str
+    column_count: int
     id: int
     key: int
     data: int
@@ -76,7 +77,14 @@ class RowLayout:
         return self.record(columns_of(body))
 
     def record(self, columns: Sequence[bytes | None]) -> tuple[int, Record]:
-        """The row's id and record; Refusal `row-refused` where it cannot be an event."""
+        """The row's id and record.
+
+        Refusal `row-refused` where it cannot be an event, DecodeError where columns are missing.
+        """
+        if len(columns) != self.column_count:
+            raise DecodeError(
+                f"a row of {self.table} with {len(columns)} columns; it has {self.column_count}"
+            )
         id_bytes, key = columns[self.id], columns[self.key]
         data, moment = columns[self.data], columns[self.timestamp]
         if id_bytes is None or key is None or data is None or moment is None:
@@ -116,6 +124,7 @@ class RowLayout:
 
 def layout_of(table: str, columns: Iterable[Column]) -> RowLayout:
     """The layout of a table; Refusal `table-shape` where it cannot hold events."""
+    columns = list(columns)
     types = {column.name: (place, column.type_oid) for place, column in enumerate(columns)}
     wanted = {"data": BYTEA, "timestamp": TIMESTAMPTZ}
     if "metadata" in types:
@@ -132,6 +141,7 @@ def layout_of(table: str, columns: Iterable[Column]) -> RowLayout:
         )
     return RowLayout(
         table=table,
+        column_count=len(columns),
         id=types["id"][0],
         key=key_place,
         data=types["data"][0],
