@@ -39,7 +39,7 @@ def test_a_topic_is_created_and_told_in_one_line(store_database: str, observer: 
 
     assert result.exit_code == 0
     assert result.stdout == (
-        f'created the table "events"."{name}" with text keys;'
+        f"created the table events.{name} with text keys;"
         " the replicator's first start takes it in\n"
     )
     assert inspect_topic(observer, name).key_type == "text"

@@ -69,7 +69,7 @@ def down(wipe: bool) -> None:
     from mainstem.stack.stack import Stack
 
     stopped = Stack(FOLDER).down(wipe=wipe)
-    narrate(f"stopped: {', '.join(stopped)}" if stopped else "nothing runs here")
+    narrate(f"stopped: {', '.join(sorted(stopped))}" if stopped else "nothing runs here")
     if wipe:
         narrate(".mainstem is removed")
 

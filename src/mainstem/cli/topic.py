@@ -55,7 +55,7 @@ def create(
         data_json(done)
     else:
         fate = destiny(name, publication, joined=joined)
-        data(f"created the table {naming.table(name)} with {key_type} keys; {fate}")
+        data(f"created the table {naming.EVENT_SCHEMA}.{name} with {key_type} keys; {fate}")
         if created is not None:
             data(f'{"created" if created else "found"} the Kafka topic "{name}"')
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -26,6 +27,7 @@ from mainstem.kafka.settings import KafkaSettings
 
 TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 4.0
+VISIBLE_POLL_S = 0.02
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not type it
 BROKER_DEFAULT = -1
 FOR_EVER = "-1"
@@ -67,7 +69,20 @@ class Topics:
     def create(
         self, name: str, settings: Mapping[str, str], *, partitions: int | None = None
     ) -> bool:
-        """Create the topic, by the broker's defaults where nothing is said; False if it exists."""
+        """Create the topic, by the broker's defaults where nothing is said; False if it exists.
+
+        When it returns, the topic can be described: brokers learn of a new one a moment later.
+        """
+        created = self._create(name, settings, partitions)
+        deadline_s = time.monotonic() + self._timeout_s
+        while name not in self._names():
+            if time.monotonic() > deadline_s:
+                raise ServerUnavailable(f"Kafka created the topic {name}, but does not know it")
+            time.sleep(VISIBLE_POLL_S)
+        return created
+
+    def _create(self, name: str, settings: Mapping[str, str], partitions: int | None) -> bool:
+        """Ask for the topic; False if it exists."""
         topic = NewTopic(name, partitions or BROKER_DEFAULT, BROKER_DEFAULT, config=dict(settings))
         futures = self._admin.create_topics([topic], operation_timeout=self._timeout_s)
         try:
@@ -84,8 +99,7 @@ class Topics:
         """The facts of those topics that exist."""
         described = {}
         with kafka_errors("describing topics"):
-            # A blocking call that no signal can interrupt, hence its own bound.
-            existing = self._admin.list_topics(timeout=LIST_TIMEOUT_S).topics
+            existing = self._names()
             wanted = [name for name in names if name in existing]
             if not wanted:
                 return {}
@@ -112,6 +126,12 @@ class Topics:
                 partition.partition: future.result(self._timeout_s).offset
                 for partition, future in futures.items()
             }
+
+    def _names(self) -> Container[str]:
+        """The topics that the cluster knows."""
+        with kafka_errors("listing topics"):
+            # A blocking call that no signal can interrupt, hence its own bound.
+            return self._admin.list_topics(timeout=LIST_TIMEOUT_S).topics
 
     def _settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The effective settings of topics."""

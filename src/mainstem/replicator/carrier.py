@@ -35,7 +35,8 @@ class Carrier:
     def __init__(self, hands: Hands, progress: Progress, careful_lsn: int = 0) -> None:
         """Begin behind the progress; up to `careful_lsn` each transaction is a batch of its own."""
         self._hands = hands
-        self._careful_lsn = careful_lsn
+        self.careful_lsn = careful_lsn
+        """0 once the stream is past it."""
         bounds = hands.settings.bounds
         if careful_lsn:
             bounds = replace(bounds, batch_events_max=1)
@@ -107,8 +108,8 @@ class Carrier:
         """A transaction begins: everything in the batch is whole."""
         self.holds_whole_transactions = not self._line.batch_is_empty
         self.commit_lsn = commit_lsn
-        if self._careful_lsn and commit_lsn > self._careful_lsn:
-            self._careful_lsn = 0
+        if self.careful_lsn and commit_lsn > self.careful_lsn:
+            self.careful_lsn = 0
             self._line.bounds = self._hands.settings.bounds
 
     def _publish(self, row: Publish) -> None:

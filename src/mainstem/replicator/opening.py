@@ -133,9 +133,8 @@ def begin_line(hands: Hands, slot: Slot | None) -> Progress:
     )
     hands.watch.probe(Point.FENCED)
     hands.write(progress)
-    hands.watch.reporter.note(
-        f"line {hands.settings.line} begins with {len(progress.topics)} topics"
-    )
+    names = ", ".join(progress.topics) or "no topics yet"
+    hands.watch.reporter.note(f"line {hands.settings.line} begins: {names}")
     return progress
 
 

@@ -66,6 +66,11 @@ class Progress:
         """Whether the line has not begun yet."""
         return self.flushed_lsn is None
 
+    @property
+    def backfilled_rows(self) -> int:
+        """How many older rows were carried over, of all topics."""
+        return sum(state.backfill.done_rows for state in self.topics.values() if state.backfill)
+
     def with_topic(self, topic: str, state: TopicState) -> Progress:
         """The same with one topic's state replaced."""
         return replace(self, topics={**self.topics, topic: state})

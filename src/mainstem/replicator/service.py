@@ -69,18 +69,22 @@ class Replicator:
             # Until events flow nothing needs finishing: a crash here is as good as a clean end.
             with self._watch.stop.interruptible():
                 hands = stack.enter_context(opened(self._settings, self._watch, self._served_pids))
-                progress = run_backfill(hands, open_line(hands))
+                progress = open_line(hands)
+                older = progress.backfilled_rows
+                progress = run_backfill(hands, progress)
+            self.events += progress.backfilled_rows - older
             carrier = Carrier(hands, progress, self._careful_lsn)
             try:
                 carrier.run(once=once)
             except Refusal as refused:
-                if self._careful_lsn or not carrier.holds_whole_transactions:
+                if carrier.careful_lsn or not carrier.holds_whole_transactions:
                     raise
                 # What committed before the offending transaction is to reach Kafka first: once
                 # more from the progress, with each transaction in a batch of its own.
-                self._careful_lsn = carrier.commit_lsn
+                carrier.careful_lsn = carrier.commit_lsn
                 raise ServerUnavailable(refused.message) from refused
             finally:
+                self._careful_lsn = carrier.careful_lsn
                 self.events += carrier.events_committed
                 if carrier.commits:
                     self._failures = 0

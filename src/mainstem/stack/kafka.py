@@ -106,8 +106,7 @@ class Kafka:
         formatted = self.home / "made"
         if not formatted.exists():
             shutil.rmtree(self.data, ignore_errors=True)
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            options = ["format", "--standalone", "-t", cluster, "-c", str(self._settings)]
+            options = ["format", "--standalone", "-t", cluster_id(), "-c", str(self._settings)]
             launch = self._java("kafka.tools.StorageTool", *options)
             carry_out(self.title, launch, FORMAT_TIMEOUT_S)
             formatted.touch()
@@ -139,3 +138,14 @@ class Kafka:
     def _logging(self) -> Path:
         """Log4j's settings file."""
         return self.home / "log4j2.properties"
+
+
+def cluster_id() -> str:
+    """A new cluster's id: 16 bytes in URL-safe base64, as Kafka writes them.
+
+    One that begins with a hyphen would be taken for an option (one in 64 does).
+    """
+    while True:
+        drawn = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not drawn.startswith("-"):
+            return drawn
