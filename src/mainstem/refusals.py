@@ -92,9 +92,9 @@ REFUSALS: dict[str, Explanation] = {
         "restore publish = 'insert', publish_via_partition_root = true, no filters, no lists",
     ),
     "table-not-published": Explanation(
-        "A table with replicated events is no longer part of the publication.",
-        "Its events since then are not in the stream; they would be lost silently.",
-        "compare with `mainstem verify TOPIC`; ALTER PUBLICATION … ADD TABLE restores the stream",
+        "A table with replicated events is not in the publication, or was not for a while.",
+        "Events that were written meanwhile are not in the stream; they would be lost silently.",
+        "compare with `mainstem verify TOPIC`; start over with another line name and topic",
     ),
     "table-has-older-rows": Explanation(
         "An event table appeared that already holds rows from before it joined the line.",
@@ -129,6 +129,22 @@ REFUSALS: dict[str, Explanation] = {
         " or lose it.",
         "let ids come from the sequence; start over with another line name",
     ),
+    "table-renamed": Explanation(
+        "Events were written to a known table while it had another name or schema.",
+        "The stream carries the names of that moment; which topic those events belong to is not"
+        " guessed.",
+        "a table that joined must keep its name; start over with another line name and topic",
+    ),
+    "partition-unpublished": Explanation(
+        "A partition of an event table is unlogged or foreign.",
+        "PostgreSQL publishes no changes of such a partition: its events would be lost silently.",
+        "ALTER TABLE … SET LOGGED on the partition; a foreign one must be detached",
+    ),
+    "database-refused": Explanation(
+        "PostgreSQL refused a statement of the replicator in a way that trying again cannot mend.",
+        "Something that the replicator relies on is not as it must be.",
+        "the message tells what the server said; mend it, then start again",
+    ),
     "table-replaced": Explanation(
         "An event table was dropped and created again.",
         "Its ids start over, so events of both tables would be mixed in one topic.",
@@ -151,9 +167,11 @@ REFUSALS: dict[str, Explanation] = {
         "a topic's partitions cannot be changed; use a new topic",
     ),
     "topic-settings": Explanation(
-        "A Kafka topic overwrites timestamps (LogAppendTime) or deletes records by key (compact).",
+        "A Kafka topic overwrites timestamps (LogAppendTime), deletes records by key (compact), or"
+        " after a time or beyond a size.",
         "Events would be changed or lost in Kafka.",
-        "set message.timestamp.type=CreateTime and cleanup.policy=delete on the topic",
+        "set message.timestamp.type=CreateTime, cleanup.policy=delete, retention.ms=-1 and"
+        " retention.bytes=-1 on the topic",
     ),
     "row-refused": Explanation(
         "A row cannot become a Kafka record: NULL key or data, a bad timestamp or metadata.",

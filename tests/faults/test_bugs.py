@@ -9,13 +9,13 @@ import pytest
 from tests.faults.field import Field
 
 STRIKES = {
-    "acknowledge-first": ("progress", "1"),
-    "forget-partial": ("committed", "2"),
-    "progress-outside": ("progress", "2"),
-    "skip-resent": ("committed", "1"),
-    "drop-every-tenth": ("acknowledged", "1"),
+    "acknowledge-first": ("progress", "1", "lost"),
+    "forget-partial": ("committed", "2", "doubled"),
+    "progress-outside": ("progress", "2", "lost"),
+    "skip-resent": ("committed", "1", "doubled"),
+    "drop-every-tenth": ("acknowledged", "1", "lost"),
 }
-"""The step at which a kill makes each bug show."""
+"""The step at which a kill makes each bug show, and what it does."""
 
 
 @pytest.mark.faults
@@ -24,11 +24,14 @@ def test_a_planted_bug_is_caught(field: Field, bug: str) -> None:
     """The same kill, with the guard taken out: now the comparison finds what is wrong."""
     field.drain()
     field.write([3, 200, 40])
-    point, occurrence = STRIKES[bug]
+    point, occurrence, harm = STRIKES[bug]
     victim = field.start("--bug", bug, "--point", point, "--occurrence", occurrence)
     code = victim.ended()
     after = field.start("--bug", bug, "--once")
-    after.ended()
+    code_after = after.ended()
+    verdict = field.verdict()
 
     assert code == -signal.SIGKILL
-    assert not field.verdict().holds
+    assert code_after == 0
+    assert not verdict.holds
+    assert getattr(verdict, harm)

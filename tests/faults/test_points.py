@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
+from mainstem.postgres.topics import create_topic
 from mainstem.replicator.points import Point
-from tests.faults.field import Field
+from tests.faults.field import Field, insert
+from tests.faults.ledger import compared, entries_of, rows_of
 from tests.faults.victim import BOUNDS
 
 OLDER_ROWS = [130]
@@ -71,3 +73,25 @@ def test_killed_in_the_stream(field: Field, point: Point, occurrence: int) -> No
     assert (committed == 0) == (occurrence == 1 and point not in STREAM[3:])
     assert verdict.holds
     assert verdict.events == sum(NEWER)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("occurrence", [1, 2])
+@pytest.mark.parametrize("point", [Point.PROGRESS, Point.COMMITTED])
+def test_killed_while_a_table_joins(field: Field, point: Point, occurrence: int) -> None:
+    """A new table's first events were produced and aborted: its topic is still taken for new."""
+    field.drain()
+    later = f"later_{field.topic}"
+    field.sql(lambda connection: create_topic(connection, later))
+    field.write([20])
+    field.sql(lambda connection: insert(connection, later, 30))
+    victim = field.start("--point", point.value, "--occurrence", str(occurrence))
+    code = victim.ended()
+    field.drain()
+    rows = rows_of(field.database_url, later)
+    joined = compared(rows, entries_of(field.kafka, later))
+
+    assert code == -signal.SIGKILL
+    assert field.verdict().holds
+    assert joined.holds
+    assert joined.events == len(rows) == 30

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
-import psycopg
 import pytest
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
-    ResourceType,
-)
 
 from mainstem.errors import ConfigurationError, Refusal
-from mainstem.kafka.compacted import read_last
-from mainstem.kafka.producer import TurnProducer
-from mainstem.kafka.topics import Topics
+from mainstem.kafka.settings import KafkaSettings
+from mainstem.postgres.topics import create_topic
 from mainstem.refusals import REFUSALS
-from mainstem.replicator.progress import Progress
 from mainstem.replicator.service import Replicator
-from mainstem.replicator.settings import PROGRESS_TOPIC, ReplicatorSettings
+from tests.faults import breakage
+from tests.faults.breakage import ROWS, drop_slot, ends, settings_of, slot_of
 from tests.faults.field import Field, insert
-
-ROWS = 25
-
-
-def settings_of(field: Field, line: str | None = None) -> ReplicatorSettings:
-    """The field's line, with a short patience."""
-    return ReplicatorSettings(
-        database_url=field.database_url,
-        kafka=field.kafka,
-        line=line or field.line,
-        unavailable_max_s=15,
-    )
+from tests.faults.ledger import compared, entries_of, rows_of
 
 
 def refused(field: Field, line: str | None = None) -> str:
@@ -48,216 +27,32 @@ def refused(field: Field, line: str | None = None) -> str:
     return caught.value.name
 
 
-def slot_of(field: Field) -> str:
-    """The name of the line's slot."""
-    return settings_of(field).slot
-
-
-def advance_slot(field: Field) -> None:
-    """Somebody moves the slot past events that are not in Kafka."""
-    field.write([ROWS])
-    field.sql(
-        lambda c: c.execute(
-            "SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", (slot_of(field),)
-        )
-    )
-
-
-def drop_slot(field: Field) -> None:
-    """Somebody drops the slot."""
-    field.sql(lambda c: c.execute("SELECT pg_drop_replication_slot(%s)", (slot_of(field),)))
-
-
-def replace_slot(field: Field) -> None:
-    """Somebody drops the slot and creates one of the same name; events lie in between."""
-    drop_slot(field)
-    field.write([ROWS])
-    field.sql(
-        lambda c: c.execute(
-            "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot_of(field),)
-        )
-    )
-
-
-def foreign_slot(field: Field) -> None:
-    """The slot is of another database: here, one that has another plugin is not to be had."""
-    drop_slot(field)
-    field.sql(
-        lambda c: c.execute("SELECT pg_create_physical_replication_slot(%s)", (slot_of(field),))
-    )
-
-
-def drop_publication(field: Field) -> None:
-    """Somebody drops the publication."""
-    field.sql(lambda c: c.execute("DROP PUBLICATION mainstem"))
-
-
-def replace_publication(field: Field) -> None:
-    """Somebody drops the publication and creates it again: changes in between are lost."""
-    drop_publication(field)
-    field.sql(
-        lambda c: c.execute(
-            f'CREATE PUBLICATION mainstem FOR TABLE events."{field.topic}"'
-            " WITH (publish = 'insert', publish_via_partition_root)"
-        )
-    )
-
-
-def publish_deletes(field: Field) -> None:
-    """Somebody lets the publication send more than inserts."""
-    field.sql(lambda c: c.execute("ALTER PUBLICATION mainstem SET (publish = 'insert, delete')"))
-
-
-def filter_rows(field: Field) -> None:
-    """Somebody lets the publication send some rows only."""
-    field.sql(
-        lambda c: c.execute(
-            f'ALTER PUBLICATION mainstem SET TABLE events."{field.topic}" WHERE (id > 10)'
-        )
-    )
-
-
-def unpublish(field: Field) -> None:
-    """Somebody takes the table out of the publication."""
-    field.sql(lambda c: c.execute(f'ALTER PUBLICATION mainstem DROP TABLE events."{field.topic}"'))
-
-
-def replace_table(field: Field) -> None:
-    """Somebody drops the table and creates one of the same name in the publication."""
-
-    def replace(connection: psycopg.Connection[Any]) -> None:
-        connection.execute(f'DROP TABLE events."{field.topic}"')
-        connection.execute(
-            f'CREATE TABLE events."{field.topic}" (id bigserial PRIMARY KEY, key uuid NOT NULL,'
-            " data bytea NOT NULL, metadata bytea, timestamp timestamptz NOT NULL)"
-        )
-        connection.execute(f'ALTER PUBLICATION mainstem ADD TABLE events."{field.topic}"')
-
-    field.sql(replace)
-
-
-def unlogged_table(field: Field) -> None:
-    """A table whose changes PostgreSQL does not publish."""
-    field.sql(
-        lambda c: c.execute(
-            "CREATE UNLOGGED TABLE events.fast_events (id bigserial PRIMARY KEY, key uuid NOT NULL,"
-            " data bytea NOT NULL, timestamp timestamptz NOT NULL)"
-        )
-    )
-
-
-def late_table(field: Field) -> None:
-    """A table that appears with rows from before it joined."""
-
-    def create(connection: psycopg.Connection[Any]) -> None:
-        connection.execute(
-            "CREATE TABLE events.late_events (id bigserial PRIMARY KEY, key uuid NOT NULL,"
-            " data bytea NOT NULL, timestamp timestamptz NOT NULL)"
-        )
-        insert(connection, "late_events", 3)
-
-    field.sql(create)
-
-
-def odd_table(field: Field) -> None:
-    """A table that cannot hold events."""
-    field.sql(lambda c: c.execute("CREATE TABLE events.odd_events (id bigserial, text text)"))
-
-
-def recreate_topic(field: Field) -> None:
-    """Somebody deletes the Kafka topic; it comes back empty."""
-    admin = AdminClient(field.kafka.config())
-    admin.delete_topics([field.topic])[field.topic].result(30)
-    topics = Topics(field.kafka)
-    for _ in range(200):
-        if field.topic not in topics.describe([field.topic]):
-            break
-    topics.create(field.topic, {})
-
-
-def add_partitions(field: Field) -> None:
-    """Somebody adds partitions: keys would move."""
-    admin = AdminClient(field.kafka.config())
-    admin.create_partitions([NewPartitions(field.topic, 7)])[field.topic].result(30)
-
-
-def compact_topic(field: Field) -> None:
-    """Somebody lets Kafka delete events by key."""
-    admin = AdminClient(field.kafka.config())
-    entry = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, field.topic, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
-
-
-def rewrite_progress(field: Field, change: Callable[[Progress], bytes]) -> None:
-    """Somebody else writes the line's progress."""
-    key = field.line.encode()
-    last = read_last(field.kafka, PROGRESS_TOPIC, key, lambda: False)
-    assert last is not None
-    producer = TurnProducer(field.kafka, [f"test-{field.line}"], transaction_timeout_s=10)
-    producer.fence(lambda: False)
-    producer.begin()
-    producer.add(PROGRESS_TOPIC, change(Progress.decode(last)), key)
-    producer.commit(lambda: False)
-
-
-def foreign_progress(field: Field) -> None:
-    """The progress is of another server."""
-    rewrite_progress(
-        field,
-        lambda p: Progress(
-            p.system_id + 1, p.timeline, p.database, p.slot, p.publication_oid, p.flushed_lsn
-        ).encode(),
-    )
-
-
-def future_progress(field: Field) -> None:
-    """The server was restored from a backup: its WAL ends before the progress."""
-    rewrite_progress(
-        field,
-        lambda p: Progress(
-            p.system_id, p.timeline, p.database, p.slot, p.publication_oid, 1 << 60, None, p.topics
-        ).encode(),
-    )
-
-
-def forked_progress(field: Field) -> None:
-    """The progress is of a timeline that this server never was on."""
-    rewrite_progress(
-        field,
-        lambda p: Progress(
-            p.system_id, 9, p.database, p.slot, p.publication_oid, p.flushed_lsn, None, p.topics
-        ).encode(),
-    )
-
-
-def newer_progress(field: Field) -> None:
-    """A newer version wrote the progress."""
-    rewrite_progress(field, lambda _: b'{"format":99}')
-
-
 BROKEN: dict[Callable[[Field], None], str] = {
-    advance_slot: "slot-ahead-of-progress",
-    drop_slot: "slot-missing",
-    replace_slot: "slot-ahead-of-progress",
-    foreign_slot: "slot-foreign",
-    drop_publication: "publication-missing",
-    replace_publication: "publication-missing",
-    publish_deletes: "publication-altered",
-    filter_rows: "publication-altered",
-    unpublish: "table-not-published",
-    replace_table: "table-replaced",
-    unlogged_table: "table-unlogged",
-    late_table: "table-has-older-rows",
-    odd_table: "table-shape",
-    recreate_topic: "topic-recreated",
-    add_partitions: "topic-partitions-changed",
-    compact_topic: "topic-settings",
-    foreign_progress: "progress-of-another-server",
-    future_progress: "server-behind-progress",
-    forked_progress: "timeline-fork",
-    newer_progress: "progress-format",
+    breakage.advance_slot: "slot-ahead-of-progress",
+    breakage.drop_slot: "slot-missing",
+    breakage.replace_slot: "slot-ahead-of-progress",
+    breakage.foreign_slot: "slot-foreign",
+    breakage.drop_publication: "publication-missing",
+    breakage.replace_publication: "publication-missing",
+    breakage.publish_deletes: "publication-altered",
+    breakage.filter_rows: "publication-altered",
+    breakage.unpublish: "table-not-published",
+    breakage.unpublish_and_put_back: "table-not-published",
+    breakage.silence_and_restore: "publication-altered",
+    breakage.rename_and_back: "table-renamed",
+    breakage.unlogged_partition: "partition-unpublished",
+    breakage.finite_retention: "topic-settings",
+    breakage.replace_table: "table-replaced",
+    breakage.unlogged_table: "table-unlogged",
+    breakage.late_table: "table-has-older-rows",
+    breakage.odd_table: "table-shape",
+    breakage.recreate_topic: "topic-recreated",
+    breakage.add_partitions: "topic-partitions-changed",
+    breakage.compact_topic: "topic-settings",
+    breakage.foreign_progress: "progress-of-another-server",
+    breakage.future_progress: "server-behind-progress",
+    breakage.forked_progress: "timeline-fork",
+    breakage.newer_progress: "progress-format",
 }
 
 
@@ -274,13 +69,9 @@ def test_a_broken_condition_is_refused_by_name(
 
     assert refused(field) == BROKEN[break_it]
     assert ends(field) == before
-
-
-def ends(field: Field) -> dict[int, int]:
-    """Where the topic ends, whatever is committed of it."""
-    topics = Topics(field.kafka)
-    fact = topics.describe([field.topic])[field.topic]
-    return topics.ends(field.topic, fact.partitions)
+    if break_it is breakage.foreign_slot:
+        # A physical slot belongs to no database, so it would stay behind.
+        drop_slot(field)
 
 
 @pytest.mark.faults
@@ -354,3 +145,65 @@ def test_names_that_are_no_identifiers_are_refused(field: Field) -> None:
     """A line's name becomes part of a slot's name."""
     with pytest.raises(ConfigurationError):
         settings_of(field, line="Main line")
+
+
+@pytest.mark.faults
+def test_a_topic_listed_by_hand_stays_on_the_line(field: Field) -> None:
+    """Once joined, it is carried on though a later start does not list it."""
+    listed = f"log_{field.topic.removesuffix('_events')}"
+    field.sql(lambda c: create_topic(c, listed))
+    field.sql(lambda c: insert(c, listed, ROWS))
+    Replicator(replace(settings_of(field), extra_topics=(listed,))).run(once=True)
+    field.sql(lambda c: insert(c, listed, ROWS))
+    Replicator(settings_of(field)).run(once=True)
+    rows = rows_of(field.database_url, listed)
+    verdict = compared(rows, entries_of(field.kafka, listed))
+
+    assert verdict.holds
+    assert verdict.events == 2 * ROWS
+
+
+@pytest.mark.faults
+def test_a_dropped_table_stops_nothing(field: Field) -> None:
+    """What was in it is in the stream; the other topics go on, at once and at the next start."""
+    short_lived = f"brief_{field.topic}"
+    Replicator(settings_of(field)).run(once=True)
+    field.sql(lambda c: create_topic(c, short_lived))
+    field.sql(lambda c: insert(c, short_lived, ROWS))
+    field.sql(lambda c: c.execute(f'DROP TABLE events."{short_lived}"'))
+    field.write([ROWS])
+    Replicator(settings_of(field)).run(once=True)
+    field.write([ROWS])
+    Replicator(settings_of(field)).run(once=True)
+
+    assert len(entries_of(field.kafka, short_lived)) == ROWS
+    assert field.verdict().holds
+    assert field.verdict().events == 2 * ROWS
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres//u:S3CRET@127.0.0.1/db",
+        "postgresql://u:S3%CRET@127.0.0.1/db",
+        "postgresql://u:S3@CRET@127.0.0.1/db",
+        "password=S3 CRET host=127.0.0.1",
+    ],
+)
+def test_an_address_that_cannot_be_read_keeps_its_password(address: str, field: Field) -> None:
+    """Libpq's own message would show parts of the password."""
+    settings = replace(settings_of(field), database_url=address)
+    with pytest.raises(ConfigurationError) as caught:
+        Replicator(settings).run(once=True)
+
+    assert "CRET" not in caught.value.message + caught.value.hint
+    assert caught.value.__cause__ is None
+
+
+def test_a_client_setting_that_cannot_be_used_is_named_without_its_value(field: Field) -> None:
+    """Librdkafka's own message would show the value, which may be a secret."""
+    kafka = KafkaSettings(field.kafka.bootstrap, {"security.protocol": "S3CRET"})
+    with pytest.raises(ConfigurationError, match=r"security\.protocol") as caught:
+        Replicator(replace(settings_of(field), kafka=kafka)).run(once=True)
+
+    assert "S3CRET" not in caught.value.message

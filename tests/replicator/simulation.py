@@ -98,10 +98,8 @@ class World:
             1,
             "app",
             "mainstem_main",
-            5,
-            START_LSN - 10,
-            None,
-            {TOPIC: TopicState(OID, "t", 1, 0)},
+            flushed_lsn=START_LSN - 10,
+            topics={TOPIC: TopicState(OID, "t", 1, 0)},
         )
     )
     confirmed_lsn: int = 0

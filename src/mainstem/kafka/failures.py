@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
 
-from mainstem.errors import MainstemError, ServerUnavailable
+from mainstem.errors import ConfigurationError, MainstemError, ServerUnavailable
 from mainstem.refusals import refusal
 
+PROPERTY = re.compile(r"property \"?'?([a-z.]+)")
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 REFUSED = frozenset(
     {
@@ -31,6 +33,12 @@ REFUSED = frozenset(
 
 def failure(error: KafkaError, doing: str) -> MainstemError:
     """Our error for librdkafka's: a refusal where trying again cannot help."""
+    if error.code() == KafkaError._INVALID_ARG and doing.startswith("setting up"):  # noqa: SLF001 - librdkafka's own name
+        # librdkafka's text carries the value, which may be a secret.
+        found = PROPERTY.search(error.str())
+        return ConfigurationError(
+            f"Kafka's client refuses the setting {found[1] if found else 'of an unknown name'}"
+        )
     said = f"{doing}: {error.str()} ({error.name()})"
     if error.code() in TOO_LARGE:
         return refusal("message-too-large", said)

@@ -50,11 +50,18 @@ class TurnProducer:
     ) -> None:
         """Make the producers; nothing is sent before `fence`."""
         self._timeout_s = transaction_timeout_s
-        self._producers = [
+        with kafka_errors("setting up a producer"):
+            self._producers = self._made(kafka, ids)
+        self._turn = 0
+        self._is_open = False
+
+    def _made(self, kafka: KafkaSettings, ids: Sequence[str]) -> list[Producer]:
+        """A producer for each transactional id."""
+        return [
             Producer(
                 kafka.config(
                     transactional_id=transactional_id,
-                    transaction_timeout_ms=int(transaction_timeout_s * 1000),
+                    transaction_timeout_ms=int(self._timeout_s * 1000),
                     partitioner=PARTITIONER,
                     linger_ms=LINGER_MS,
                     batch_size=1_000_000,
@@ -65,8 +72,6 @@ class TurnProducer:
             )
             for transactional_id in ids
         ]
-        self._turn = 0
-        self._is_open = False
 
     def fence(self, stopping: Stopping) -> None:
         """Fence every older producer of these ids and end what it left open."""
@@ -96,8 +101,17 @@ class TurnProducer:
     def add(self, topic: str, value: bytes, key: bytes) -> None:
         """Add one record to partition 0 of a topic."""
         producer = self._producers[self._turn]
+        deadline_s = time.monotonic() + self._timeout_s
         with kafka_errors(f"producing to {topic}"):
-            producer.produce(topic, value, key, 0)
+            while True:
+                try:
+                    producer.produce(topic, value, key, 0)
+                except BufferError as error:
+                    if time.monotonic() > deadline_s:
+                        raise ServerUnavailable("Kafka takes nothing in any more") from error
+                    producer.poll(QUEUE_WAIT_S)
+                else:
+                    return
 
     def make_room(self) -> None:
         """Wait a little for a full queue to drain."""

@@ -64,7 +64,8 @@ class Topics:
     def __init__(self, kafka: KafkaSettings, *, timeout_s: float = TIMEOUT_S) -> None:
         """Prepare an admin client; it connects at the first call."""
         self._timeout_s = timeout_s
-        self._admin = AdminClient(kafka.config())
+        with kafka_errors("setting up an admin client"):
+            self._admin = AdminClient(kafka.config())
 
     def create(
         self, name: str, settings: Mapping[str, str], *, partitions: int | None = None
@@ -95,8 +96,8 @@ class Topics:
             raise ServerUnavailable(f"Kafka did not create the topic {name} in time") from error
         return True
 
-    def describe(self, names: Iterable[str]) -> dict[str, TopicFacts]:
-        """The facts of those topics that exist."""
+    def describe(self, names: Iterable[str], *, with_ends: bool = True) -> dict[str, TopicFacts]:
+        """The facts of those topics that exist; without ends `empty` is left False."""
         described = {}
         with kafka_errors("describing topics"):
             existing = self._names()
@@ -112,7 +113,7 @@ class Topics:
                     str(facts.topic_id),
                     len(facts.partitions),
                     settings[name],
-                    empty=not any(self.ends(name, len(facts.partitions)).values()),
+                    empty=with_ends and not any(self.ends(name, len(facts.partitions)).values()),
                 )
         return described
 

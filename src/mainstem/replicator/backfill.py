@@ -16,7 +16,9 @@ from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.producer import Produce
 from mainstem.kafka.records import Message, headers_of, lsn_header
 from mainstem.postgres.table import EventTable
+from mainstem.refusals import refusal
 from mainstem.replicator.hands import Hands
+from mainstem.replicator.opening import tables_of
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Backfill, Progress, TopicState
 from mainstem.replicator.session import Chunk
@@ -26,11 +28,15 @@ from mainstem.wal.rows import layout_of
 
 def run_backfill(hands: Hands, progress: Progress) -> Progress:
     """Publish every row from before the fences; returns the progress after it."""
-    tables = {table.topic: table for table in hands.session.tables(hands.settings.extra_topics)}
+    tables = {table.topic: table for table in tables_of(hands, progress)}
     for topic in progress.topics:
         while not is_done(state := progress.topics[topic]):
             if hands.watch.stop.requested:
                 raise Stopped
+            if topic not in tables:
+                raise refusal(
+                    "table-replaced", f"events.{topic} was dropped while its rows were carried over"
+                )
             progress = progress.with_topic(topic, next_chunk(hands, tables[topic], state, progress))
     return progress
 
@@ -46,12 +52,12 @@ def next_chunk(
     """Publish one chunk and commit it with its cursor; returns the topic's new state."""
     backfill = state.backfill
     assert backfill is not None
-    rows_max = hands.settings.bounds.backfill_rows_max
-    chunk = hands.session.chunk(table, backfill, rows_max)
+    with hands.stream.lent():
+        chunk = hands.session.chunk(table, backfill, hands.settings.bounds)
     hands.watch.probe(Point.BACKFILL_READ)
     produce = hands.producer.begin()
     done = produce_chunk(hands, produce, chunk, table, state)
-    if len(chunk.rows) < rows_max:
+    if not chunk.rows:
         # Rows that commit from here on cannot have been in any chunk.
         done = replace(done, finished_lsn=hands.session.insert_lsn())
     hands.watch.probe(Point.BACKFILL_PRODUCED)

@@ -11,15 +11,19 @@ from mainstem.errors import DecodeError
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.producer import Produce
 from mainstem.kafka.records import Message, headers_of
-from mainstem.kafka.topics import EVENT_TOPIC
 from mainstem.refusals import refusal
-from mainstem.replicator import checks
 from mainstem.replicator.hands import Hands
 from mainstem.replicator.line import Join, Line, Publish
-from mainstem.replicator.opening import check_tables, check_topics
+from mainstem.replicator.opening import (
+    check_tables,
+    check_topics,
+    member_oid_or_none,
+    topic_facts,
+)
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Progress, TopicState
 from mainstem.replicator.pulse import Pulse
+from mainstem.replicator.stopping import Stopped
 from mainstem.wal.pgoutput import Begin, Commit, decode
 from mainstem.wal.protocol import Keepalive, unframe
 
@@ -69,13 +73,17 @@ class Carrier:
                 self._commit()
             if self._pulse.beat_if_due():
                 self._check()
+            if not payloads:
+                self._pulse.demand_alive()
 
     def _check(self) -> None:
         """See that publication, tables and, now and then, topics are still as they must be."""
-        check_tables(self._hands, self._line.progress(), patient=False)
+        with self._hands.watch.stop.interruptible():
+            check_tables(self._hands, self._line.progress())
         if time.monotonic() - self._topics_s > TOPICS_CHECK_S:
             # More partitions would move keys as soon as the producer hears of them.
-            check_topics(self._hands, self._line.progress())
+            with self._hands.watch.stop.interruptible():
+                check_topics(self._hands, self._line.progress())
             self._topics_s = time.monotonic()
 
     def _can_stop(self) -> bool:
@@ -101,8 +109,15 @@ class Carrier:
                 age_s = time.monotonic() - self._batch_s
                 if not line.batch_is_empty and line.due(dry=False, age_s=age_s):
                     self._commit()
+                    self._between_batches()
             elif isinstance(message, Keepalive) and message.reply_requested:
                 self._hands.stream.answer()
+
+    def _between_batches(self) -> None:
+        """Many batches may come out of one read: neither a stop nor a heartbeat waits for all."""
+        if self._hands.watch.stop.requested:
+            raise Stopped
+        self._pulse.beat_if_due()
 
     def _enter(self, commit_lsn: int) -> None:
         """A transaction begins: everything in the batch is whole."""
@@ -126,13 +141,14 @@ class Carrier:
     def _join(self, join: Join) -> None:
         """Create the topic of a table that joins, and let the line know it."""
         hands = self._hands
-        with hands.stream.lent():
-            hands.topics.create(join.topic, EVENT_TOPIC)
-            fact = hands.topics.describe([join.topic])[join.topic]
-        checks.check_topic_settings(fact)
-        checks.check_topic_empty(fact)
-        state = TopicState(join.table_oid, fact.topic_id, fact.partitions, join.fence_lsn)
+        with hands.watch.stop.interruptible():
+            fact = topic_facts(hands, [join.topic])[join.topic]
+            member = member_oid_or_none(hands, join.topic)
+        state = TopicState(join.table_oid, fact.topic_id, fact.partitions, join.fence_lsn, member)
         self._line.admit(join.topic, state)
+        # The join is committed before any event of the topic: a batch that is given up later
+        # leaves aborted records behind, and the topic would not be taken for an empty one again.
+        self._commit()
         hands.watch.reporter.note(f"topic {join.topic} joined the line")
 
     def _begin(self) -> Produce:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mainstem.event import format_lsn, parse_lsn
-from mainstem.kafka.topics import TopicFacts
+from mainstem.kafka.topics import FOR_EVER, TopicFacts
 from mainstem.postgres.table import EventTable, shape_problem
 from mainstem.refusals import refusal
 from mainstem.replicator.progress import Progress
@@ -66,18 +66,23 @@ def check_identity(identity: SystemIdentity, progress: Progress) -> None:
         )
 
 
+def check_wal(wal_lsn: int, progress: Progress) -> None:
+    """The server's WAL, asked for after the progress was read, reaches as far as that."""
+    flushed_lsn = progress.flushed_lsn or 0
+    if wal_lsn < flushed_lsn:
+        raise refusal(
+            "server-behind-progress",
+            f"the server's WAL ends at {format_lsn(wal_lsn)},"
+            f" the progress is {format_lsn(flushed_lsn)}",
+        )
+
+
 def check_history(identity: SystemIdentity, progress: Progress, history: str) -> None:
     """Everything up to the progress belongs to this server's history.
 
     `history` is the timeline history file, empty while the timeline is the same.
     """
     flushed_lsn = progress.flushed_lsn or 0
-    if identity.flushed_lsn < flushed_lsn:
-        raise refusal(
-            "server-behind-progress",
-            f"the server's WAL ends at {format_lsn(identity.flushed_lsn)},"
-            f" the progress is {format_lsn(flushed_lsn)}",
-        )
     if identity.timeline == progress.timeline:
         return
     branch_lsn = branch_points(history).get(progress.timeline)
@@ -116,6 +121,8 @@ def check_publication(publication: Publication | None, progress: Progress) -> No
         raise refusal("publication-missing", "the publication does not exist")
     if progress.publication_oid not in {0, publication.oid}:
         raise refusal("publication-missing", "the publication was dropped and created again")
+    if progress.publication_xmin not in {0, publication.xmin}:
+        raise refusal("publication-altered", "its options were altered since the line began")
     if not publication.inserts_only:
         raise refusal("publication-altered", "it does not publish inserts alone, by root")
     ours = progress.topics.keys()
@@ -123,8 +130,27 @@ def check_publication(publication: Publication | None, progress: Progress) -> No
         raise refusal(
             "publication-altered", f"a row filter or column list on {', '.join(restricted)}"
         )
-    if absent := sorted(ours - publication.tables):
-        raise refusal("table-not-published", f"no longer published: {', '.join(absent)}")
+
+
+def check_published(
+    tables: Iterable[EventTable], publication: Publication, progress: Progress
+) -> None:
+    """Each table of the line that still exists is published, and always was."""
+    for table in tables:
+        state = progress.topics.get(table.topic)
+        if state is None:
+            continue
+        member_oid = publication.tables.get(table.topic)
+        if member_oid is None:
+            raise refusal("table-not-published", f"events.{table.topic} is no longer published")
+        if member_oid != state.member_oid:
+            raise refusal("table-not-published", f"events.{table.topic} was out of it for a while")
+
+
+def check_partitions(table: EventTable, unpublished: Iterable[str]) -> None:
+    """Every partition of a table is one whose changes PostgreSQL publishes."""
+    if names := ", ".join(sorted(unpublished)):
+        raise refusal("partition-unpublished", f"of events.{table.topic}: {names}")
 
 
 def check_tables(tables: Iterable[EventTable], progress: Progress) -> None:
@@ -169,6 +195,9 @@ def check_topic_settings(fact: TopicFacts) -> None:
     """The topic keeps timestamps and does not delete by key."""
     if fact.settings.get("message.timestamp.type") != "CreateTime":
         raise refusal("topic-settings", f"{fact.name} overwrites the timestamps of events")
+    for name in ("retention.ms", "retention.bytes"):
+        if fact.settings.get(name) != FOR_EVER:
+            raise refusal("topic-settings", f"{fact.name} has {name}={fact.settings.get(name)}")
     if "compact" in fact.settings.get("cleanup.policy", ""):
         raise refusal("topic-settings", f"{fact.name} is compacted, which deletes events by key")
 

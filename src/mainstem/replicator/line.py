@@ -176,7 +176,8 @@ class Line:
         """Whether the batch, `age_s` old, is to be committed now; `dry`: nothing more is there."""
         bounds = self.bounds
         if self._state is not State.BETWEEN:
-            return self.must_cut
+            too_old = age_s >= bounds.transaction_age_max_s
+            return self.must_cut or (too_old and self._batch_events > 0)
         if self._batch_events == 0:
             return dry and (self._beat is not None or self._asked)
         return (
@@ -305,9 +306,11 @@ class Line:
     def _new_route(self, relation: Relation) -> Route:
         """The route of a table; a Refusal where the table is not as it was when it joined."""
         topic, table = relation.name, f"{relation.schema}.{relation.name}"
+        state = self._progress.topics.get(topic) if relation.schema == EVENT_SCHEMA else None
+        if state is None:
+            self._check_not_renamed(relation)
         if relation.schema != EVENT_SCHEMA or not self._is_ours(topic):
             return NOT_OURS
-        state = self._progress.topics.get(topic)
         if state is None:
             raise refusal("table-not-joined", f"{table} never joined the line {self._name}")
         if state.table_oid != relation.oid:
@@ -324,9 +327,23 @@ class Line:
             (backfill.finished_lsn or 0) if backfill else 0,
         )
 
+    def _check_not_renamed(self, relation: Relation) -> None:
+        """The stream carries the names of the moment: a renamed table is still the one we know."""
+        for topic, state in self._progress.topics.items():
+            if state.table_oid == relation.oid:
+                raise refusal(
+                    "table-renamed",
+                    f"events.{topic} was called {relation.schema}.{relation.name} at"
+                    f" {format_lsn(self._commit_lsn)}",
+                )
+
     def _is_ours(self, topic: str) -> bool:
-        """Whether a table of the event schema is replicated."""
-        return topic.endswith(REPLICATED_SUFFIX) or topic in self._extra_topics
+        """Whether a table of the event schema is replicated; once it joined, it always is."""
+        return (
+            topic.endswith(REPLICATED_SUFFIX)
+            or topic in self._extra_topics
+            or topic in self._progress.topics
+        )
 
     def _keepalive(self, message: Keepalive) -> Action:
         """Between transactions everything before the server's position is done with."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from mainstem.kafka.compacted import read_last
 from mainstem.kafka.topics import COMPACTED_TOPIC, EVENT_TOPIC, TopicFacts
-from mainstem.postgres.table import EventTable
+from mainstem.postgres.table import PARTITIONED, EventTable
 from mainstem.refusals import refusal
 from mainstem.replicator import checks
 from mainstem.replicator.hands import Hands
@@ -62,6 +62,7 @@ def resume_line(hands: Hands, slot: Slot | None, progress: Progress, history: st
     """Go on from the progress; a Refusal where something that it relies on has changed."""
     assert slot is not None
     checks.check_identity(hands.identity, progress)
+    checks.check_wal(hands.session.flush_lsn(), progress)
     checks.check_history(hands.identity, progress, history)
     checks.check_slot_position(slot, progress)
     check_topics(hands, progress)
@@ -69,32 +70,39 @@ def resume_line(hands: Hands, slot: Slot | None, progress: Progress, history: st
     return replace(progress, timeline=hands.identity.timeline)
 
 
-def check_tables(hands: Hands, progress: Progress, *, patient: bool = True) -> None:
+def check_tables(hands: Hands, progress: Progress) -> None:
     """Check publication and tables, and let empty tables join that are not published yet.
 
-    `patient`: wait for a table's writers; otherwise such a table joins at a later check.
+    A table that a transaction is writing at this moment joins at a later check. One that was
+    dropped is no reason to stop: what was in it is in the stream, and its topic stays.
     """
     publication = hands.session.publication()
     checks.check_publication(publication, progress)
     assert publication is not None
-    tables = hands.session.tables(hands.settings.extra_topics)
+    tables = tables_of(hands, progress)
     checks.check_tables(tables, progress)
+    checks.check_published(tables, publication, progress)
     for table in tables:
         if table.topic not in publication.tables:
-            join(hands, table, patient=patient)
+            join(hands, table)
 
 
-def join(hands: Hands, table: EventTable, *, patient: bool) -> None:
+def tables_of(hands: Hands, progress: Progress) -> list[EventTable]:
+    """Every table to be replicated, those that joined before included."""
+    tables = hands.session.tables(progress.topics)
+    for table in tables:
+        if table.kind == PARTITIONED:
+            checks.check_partitions(table, hands.session.unpublished_partitions(table))
+    return tables
+
+
+def join(hands: Hands, table: EventTable) -> None:
     """Let a table join; Refusal `table-has-older-rows` where it is not empty."""
-    joined = None
-    while joined is None:
-        try:
-            joined = hands.session.join(table)
-        except LockBusy as busy:
-            hands.watch.reporter.note(busy.message)
-            if not patient:
-                return
-            hands.wait()
+    try:
+        joined = hands.session.join(table)
+    except LockBusy as busy:
+        hands.watch.reporter.note(busy.message)
+        return
     if not joined:
         raise refusal(
             "table-has-older-rows", f"events.{table.topic} holds rows and never joined the line"
@@ -104,15 +112,15 @@ def join(hands: Hands, table: EventTable, *, patient: bool) -> None:
 def check_topics(hands: Hands, progress: Progress) -> None:
     """Check the Kafka topics of the line."""
     with hands.stream.lent():
-        facts = hands.topics.describe(progress.topics)
+        facts = hands.topics.describe(progress.topics, with_ends=False)
     checks.check_topics(facts, progress)
 
 
 def begin_line(hands: Hands, slot: Slot | None) -> Progress:
     """The very first start: intent, publication, slot, fences, and the first progress."""
     identity = hands.identity
-    tables = hands.session.tables(hands.settings.extra_topics)
     intent = Progress(identity.system_id, identity.timeline, identity.database, hands.settings.slot)
+    tables = tables_of(hands, intent)
     checks.check_tables(tables, intent)
     topic_facts(hands, [table.topic for table in tables])
     hands.write(intent)
@@ -129,6 +137,7 @@ def begin_line(hands: Hands, slot: Slot | None) -> Progress:
         intent,
         flushed_lsn=flushed_lsn,
         publication_oid=publication.oid,
+        publication_xmin=publication.xmin,
         topics=fenced_topics(hands, publication),
     )
     hands.watch.probe(Point.FENCED)
@@ -151,10 +160,11 @@ def ensure_publication(hands: Hands, tables: Iterable[EventTable]) -> Publicatio
 def fenced_topics(hands: Hands, publication: Publication) -> dict[str, TopicState]:
     """Fence each table: where its stream begins, and which rows are the backfill's."""
     states = {}
-    tables = hands.session.tables(hands.settings.extra_topics)
+    tables = hands.session.tables(())
     facts = topic_facts(hands, [table.topic for table in tables])
     for table in tables:
-        fence = fenced(hands, table, publish=table.topic not in publication.tables)
+        publish = table.topic not in publication.tables
+        fence = fenced(hands, table, publish=publish)
         if fence.last_id is not None:
             checks.check_ids(table)
         fact = facts[table.topic]
@@ -163,9 +173,16 @@ def fenced_topics(hands: Hands, publication: Publication) -> dict[str, TopicStat
             fact.topic_id,
             fact.partitions,
             fence.lsn,
+            member_oid_or_none(hands, table.topic),
             Backfill(fence.last_id) if fence.last_id is not None else None,
         )
     return states
+
+
+def member_oid_or_none(hands: Hands, topic: str) -> int:
+    """The oid of a table's entry in the publication; 0 where it is not there any more."""
+    publication = hands.session.publication()
+    return publication.tables.get(topic, 0) if publication else 0
 
 
 def fenced(hands: Hands, table: EventTable, *, publish: bool) -> Fence:
@@ -173,7 +190,8 @@ def fenced(hands: Hands, table: EventTable, *, publish: bool) -> Fence:
     told = False
     while True:
         try:
-            return hands.session.fence(table.topic, publish=publish)
+            with hands.stream.lent():
+                return hands.session.fence(table.topic, publish=publish)
         except LockBusy as busy:
             if not told:
                 hands.watch.reporter.note(busy.message)

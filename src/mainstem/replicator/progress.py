@@ -44,6 +44,8 @@ class TopicState:
     partitions: int
     fence_lsn: int
     """The stream of the table counts from here; what committed before is the backfill's."""
+    member_oid: int = 0
+    """Of the table's entry in the publication; changes when it is taken out and put back."""
     backfill: Backfill | None = None
 
 
@@ -57,6 +59,8 @@ class Progress:
     slot: str
     publication_oid: int = 0
     """Changes when the publication is dropped and created again; 0 in an intent."""
+    publication_xmin: int = 0
+    """Changes when the publication's options are altered; 0 in an intent."""
     flushed_lsn: int | None = None
     partial: Position | None = None
     topics: Mapping[str, TopicState] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class Progress:
                 "database": self.database,
                 "slot": self.slot,
                 "publication_oid": self.publication_oid,
+                "publication_xmin": self.publication_xmin,
                 "flushed_lsn": optional_lsn(self.flushed_lsn),
                 "partial": str(self.partial) if self.partial else None,
                 "topics": {name: topic_json(state) for name, state in self.topics.items()},
@@ -105,6 +110,7 @@ class Progress:
                 str(fields["database"]),
                 str(fields["slot"]),
                 int(fields["publication_oid"]),
+                int(fields["publication_xmin"]),
                 lsn_or_none(fields["flushed_lsn"]),
                 Position.parse(fields["partial"]) if fields["partial"] else None,
                 {name: topic_state(entry) for name, entry in fields["topics"].items()},
@@ -130,6 +136,7 @@ def topic_json(state: TopicState) -> dict[str, Any]:
         "topic_id": state.topic_id,
         "partitions": state.partitions,
         "fence_lsn": format_lsn(state.fence_lsn),
+        "member_oid": state.member_oid,
     }
     if (backfill := state.backfill) is not None:
         entry["backfill"] = {
@@ -149,6 +156,7 @@ def topic_state(entry: dict[str, Any]) -> TopicState:
         str(entry["topic_id"]),
         int(entry["partitions"]),
         parse_lsn(entry["fence_lsn"]),
+        int(entry["member_oid"]),
         Backfill(
             int(backfill["last_id"]),
             int(backfill["done_id"]),

@@ -10,9 +10,13 @@ from __future__ import annotations
 import os
 import time
 
+from mainstem.errors import ServerUnavailable
 from mainstem.replicator.hands import Hands
 from mainstem.replicator.line import Line
 from mainstem.replicator.reporting import Status
+
+PATIENCE = 3
+"""Take-over times after which a heartbeat counts as lost."""
 
 
 class Pulse:
@@ -34,7 +38,8 @@ class Pulse:
         self._count += 1
         token = f"{os.getpid()}-{self._count}-{time.monotonic_ns()}"
         self._sent_s[token] = self._beat_s = time.monotonic()
-        self._hands.session.emit(f"beat {self._hands.settings.line} {token}")
+        with self._hands.watch.stop.interruptible():
+            self._hands.session.emit(f"beat {self._hands.settings.line} {token}")
         if last:
             self._last = token
 
@@ -49,6 +54,15 @@ class Pulse:
         self.beat()
         return True
 
+    def demand_alive(self) -> None:
+        """Raise ServerUnavailable where the stream is dry but heartbeats do not come back."""
+        oldest_s = min(self._sent_s.values(), default=None)
+        patience_s = PATIENCE * self._hands.settings.takeover_s
+        if oldest_s is not None and time.monotonic() - oldest_s > patience_s:
+            raise ServerUnavailable(
+                f"no heartbeat came back for {patience_s:.0f} s, though nothing else came either"
+            )
+
     def committed(self, token: str) -> bool:
         """A beat is in Kafka, and so is all before it; True where the last one is among that."""
         sent_s = self._sent_s.pop(token, None)
@@ -56,6 +70,11 @@ class Pulse:
             self._round_trip_s = time.monotonic() - sent_s
             self._sent_s = {t: s for t, s in self._sent_s.items() if s > sent_s}
         return self._last is not None and self._last not in self._sent_s
+
+    def _lag_bytes(self) -> int:
+        """WAL beyond the progress, asked of the server."""
+        with self._hands.watch.stop.interruptible():
+            return self._hands.session.lag_bytes(self._line.flushed_lsn)
 
     def _report(self, now_s: float) -> None:
         """Tell the figures of the interval that ends."""
@@ -68,7 +87,7 @@ class Pulse:
                 events=line.events,
                 events_per_s=(line.events - self._status_events) / interval_s,
                 resent=line.resent,
-                lag_bytes=self._hands.session.lag_bytes(line.flushed_lsn),
+                lag_bytes=self._lag_bytes(),
                 lag_s=max(waiting_s, self._round_trip_s),
                 flushed_lsn=line.flushed_lsn,
             )

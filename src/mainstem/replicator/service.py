@@ -15,13 +15,14 @@ from mainstem.replicator.backfill import run_backfill
 from mainstem.replicator.carrier import Carrier
 from mainstem.replicator.hands import Watch, opened
 from mainstem.replicator.opening import open_line
-from mainstem.replicator.points import Probe, no_probe
+from mainstem.replicator.points import Point, Probe, no_probe
 from mainstem.replicator.reporting import Reporter, Silent
 from mainstem.replicator.settings import ReplicatorSettings
 from mainstem.replicator.stopping import Stop, Stopped
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
+COMMITS = frozenset({Point.COMMITTED, Point.BACKFILL_COMMITTED})
 
 
 class Replicator:
@@ -37,11 +38,11 @@ class Replicator:
     ) -> None:
         """Prepare; nothing is connected before `run`."""
         self._settings = settings
-        self._watch = Watch(reporter or Silent(), stop or Stop(), probe)
+        self._watch = Watch(reporter or Silent(), stop or Stop(), self._noting(probe))
         self._served_pids: set[int] = set()
         self._failures = 0
         """In a row, without anything committed in between."""
-        self._failing_s = 0.0
+        self._failing_s = self._begun_s = 0.0
         self._careful_lsn = 0
         self.events = 0
         """Events published by this process."""
@@ -63,8 +64,19 @@ class Replicator:
             else:
                 return
 
+    def _noting(self, probe: Probe) -> Probe:
+        """The probe, and a note of each commit: it ends a streak of failures."""
+
+        def noted(point: Point) -> None:
+            if point in COMMITS:
+                self._failures = 0
+            probe(point)
+
+        return noted
+
     def _incarnation(self, *, once: bool) -> None:
         """Open everything, carry over what there is, and close everything."""
+        self._begun_s = time.monotonic()
         with ExitStack() as stack:
             # Until events flow nothing needs finishing: a crash here is as good as a clean end.
             with self._watch.stop.interruptible():
@@ -86,13 +98,14 @@ class Replicator:
             finally:
                 self._careful_lsn = carrier.careful_lsn
                 self.events += carrier.events_committed
-                if carrier.commits:
-                    self._failures = 0
 
     def _try_again(self, error: ServerUnavailable) -> bool:
         """Pause before the next incarnation; raises where servers were away too long."""
         if self._watch.stop.requested:
             return False
+        if time.monotonic() - self._begun_s > self._settings.unavailable_max_s:
+            # It stood by, or worked, for long: this failure has nothing to do with earlier ones.
+            self._failures = 0
         if self._failures == 0:
             self._failing_s = time.monotonic()
         away_s = time.monotonic() - self._failing_s

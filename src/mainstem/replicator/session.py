@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
 import psycopg
 from psycopg import pq
 
-from mainstem.errors import ServerUnavailable
+from mainstem.errors import ServerUnavailable, UnknownTopic
 from mainstem.event import format_lsn, parse_lsn
 from mainstem.postgres.table import EventTable
 from mainstem.postgres.topics import event_topics, inspect_topic
@@ -17,10 +17,10 @@ from mainstem.refusals import refusal
 from mainstem.replicator import statements
 from mainstem.replicator.line import MESSAGE_PREFIX
 from mainstem.replicator.progress import Backfill
-from mainstem.replicator.settings import ReplicatorSettings
+from mainstem.replicator.settings import Bounds, ReplicatorSettings
 from mainstem.wal.pgoutput import Column
 from mainstem.wal.slots import Slot, create_slot, inspect_slot
-from mainstem.wal.stream import told
+from mainstem.wal.stream import parsed, told
 
 BINARY = pq.Format.BINARY
 
@@ -29,9 +29,12 @@ class Publication(NamedTuple):
     """What the server says of the publication."""
 
     oid: int
+    xmin: int
+    """Changes when its options are altered."""
     inserts_only: bool
     """It publishes inserts and nothing else, through partition roots."""
-    tables: frozenset[str]
+    tables: Mapping[str, int]
+    """Each published event table, and the oid of its entry (0 where it has none of its own)."""
     restricted: frozenset[str]
     """Tables with a row filter or a column list."""
 
@@ -59,9 +62,10 @@ class Session:
     def __init__(self, settings: ReplicatorSettings) -> None:
         """Connect."""
         self._settings = settings
+        address = parsed(settings.database_url, settings.takeover_s)
         with database_errors():
             self.connection = psycopg.connect(
-                settings.database_url,
+                address,
                 autocommit=True,
                 connect_timeout=10,
                 client_encoding="utf8",
@@ -110,19 +114,30 @@ class Session:
         return Publication(
             row[0],
             row[1],
-            frozenset(table for table, _ in tables),
-            frozenset(table for table, restricted in tables if restricted),
+            row[2],
+            {table: member_oid for table, member_oid, _ in tables},
+            frozenset(table for table, _, restricted in tables if restricted),
         )
 
     def create_publication(self, topics: list[str]) -> None:
         """Create the publication with these tables."""
         self._run(statements.create_publication(self._settings.publication, topics))
 
-    def tables(self, extra_topics: Iterable[str]) -> list[EventTable]:
-        """Every event table that is to be replicated."""
+    def tables(self, known: Iterable[str]) -> list[EventTable]:
+        """Every event table to be replicated; of the known topics those that still have a table.
+
+        Raises UnknownTopic where one of the extra topics of the settings has none.
+        """
+        tables = []
         with database_errors():
-            topics = {*event_topics(self.connection), *extra_topics}
-            return [inspect_topic(self.connection, topic) for topic in sorted(topics)]
+            topics = {*event_topics(self.connection), *self._settings.extra_topics, *known}
+            for topic in sorted(topics):
+                try:
+                    tables.append(inspect_topic(self.connection, topic))
+                except UnknownTopic:
+                    if topic not in known:
+                        raise
+        return tables
 
     def join(self, table: EventTable) -> bool:
         """Let a table join the line, if it is empty; False if it holds rows."""
@@ -146,12 +161,23 @@ class Session:
         assert row is not None
         return Fence(parse_lsn(row[0]), row[1])
 
-    def chunk(self, table: EventTable, backfill: Backfill, rows_max: int) -> Chunk:
+    def unpublished_partitions(self, table: EventTable) -> list[str]:
+        """Partitions whose changes PostgreSQL does not publish."""
+        with database_errors():
+            rows = self.connection.execute(statements.UNPUBLISHED_PARTITIONS, (table.oid,))
+            return [name for (name,) in rows.fetchall()]
+
+    def flush_lsn(self) -> int:
+        """Up to where the WAL is on disk now."""
+        return parse_lsn(str(self._value(statements.FLUSH_LSN)))
+
+    def chunk(self, table: EventTable, backfill: Backfill, bounds: Bounds) -> Chunk:
         """The next rows of a backfill, in the order of their ids, columns in binary form."""
         statement = statements.chunk(table.topic, has_metadata=table.has_metadata)
         with database_errors():
             cursor = self.connection.cursor(binary=True)
-            cursor.execute(statement, (backfill.done_id, backfill.last_id, rows_max))
+            limits = (bounds.backfill_rows_max, bounds.backfill_bytes_max)
+            cursor.execute(statement, (backfill.done_id, backfill.last_id, *limits))
             result = cursor.pgresult
             assert result is not None
             assert cursor.description is not None
@@ -221,5 +247,7 @@ def database_errors() -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise refusal("replication-privilege", f"the database refused: {told(error)}") from error
-    except psycopg.Error as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise ServerUnavailable(f"the database failed: {told(error)}") from error
+    except psycopg.Error as error:
+        raise refusal("database-refused", f"the database refused: {told(error)}") from error

@@ -21,17 +21,25 @@ EXPIRE_WHEN_IDLE = "SELECT set_config('idle_session_timeout', %s, false)"
 WAL_LEVEL = "SELECT current_setting('wal_level')"
 
 PUBLICATION = """
-SELECT oid, pubinsert AND NOT (pubupdate OR pubdelete OR pubtruncate) AND pubviaroot
+SELECT oid, xmin::text::bigint,
+       pubinsert AND NOT (pubupdate OR pubdelete OR pubtruncate) AND pubviaroot
 FROM pg_publication WHERE pubname = %s"""
 
 PUBLISHED = f"""
-SELECT c.relname, coalesce(r.prqual IS NOT NULL OR r.prattrs IS NOT NULL, false)
+SELECT c.relname, coalesce(r.oid, 0)::bigint,
+       coalesce(r.prqual IS NOT NULL OR r.prattrs IS NOT NULL, false)
 FROM pg_publication_tables t
 JOIN pg_class c ON c.relname = t.tablename
 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = t.schemaname
 JOIN pg_publication p ON p.pubname = t.pubname
 LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
 WHERE t.pubname = %s AND t.schemaname = '{EVENT_SCHEMA}'"""
+
+FLUSH_LSN = "SELECT pg_current_wal_flush_lsn()::text"
+
+UNPUBLISHED_PARTITIONS = """
+SELECT c.relname FROM pg_partition_tree(%s::oid::regclass) t JOIN pg_class c ON c.oid = t.relid
+WHERE c.relpersistence <> 'p' OR c.relkind NOT IN ('r', 'p')"""
 
 INSERT_LSN = "SELECT pg_current_wal_insert_lsn()::text"
 
@@ -74,9 +82,12 @@ def has_rows(topic: str) -> str:
 
 
 def chunk(topic: str, *, has_metadata: bool) -> str:
-    """The next rows of a backfill in the order of their ids."""
+    """The next rows of a backfill in the order of their ids, bounded by rows and bytes."""
     metadata = "metadata" if has_metadata else "NULL::bytea AS metadata"
     return (
-        f"SELECT id, key, data, {metadata}, timestamp FROM {table(topic)}"
-        " WHERE id > %s AND id <= %s ORDER BY id LIMIT %s"
+        "SELECT id, key, data, metadata, timestamp FROM ("
+        " SELECT *, sum(octet_length(data)) OVER (ORDER BY id) - octet_length(data) AS before"
+        f" FROM (SELECT id, key, data, {metadata}, timestamp FROM {table(topic)}"
+        " WHERE id > %s AND id <= %s ORDER BY id LIMIT %s) AS rows"
+        ") AS sized WHERE before < %s ORDER BY id"
     )

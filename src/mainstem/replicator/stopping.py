@@ -43,10 +43,11 @@ class Stop:
     @contextmanager
     def interruptible(self) -> Iterator[None]:
         """A part that a signal may leave at any point, because nothing in it needs finishing."""
-        if self.requested:
-            raise Stopped
         self._interruptible = True
         try:
+            # Behind the flag: a request that came before it is seen here, a later one raises.
+            if self.requested:
+                raise Stopped
             yield
         finally:
             self._interruptible = False

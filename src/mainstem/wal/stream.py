@@ -11,13 +11,14 @@ import select
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Self
 
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from mainstem.errors import ServerUnavailable
+from mainstem.errors import ConfigurationError, ServerUnavailable
 from mainstem.event import parse_lsn
 from mainstem.refusals import refusal
 from mainstem.wal import statements
@@ -54,9 +55,10 @@ class ReplicationStream:
 
     def __init__(self, dsn: str, *, sender_timeout_s: float, connect_timeout_s: int = 10) -> None:
         """Connect; the server frees the slot when it hears nothing for `sender_timeout_s`."""
+        address = parsed(dsn, sender_timeout_s)
         with connection_errors():
             self._connection = psycopg.connect(
-                dsn,
+                address,
                 replication="database",
                 autocommit=True,
                 connect_timeout=connect_timeout_s,
@@ -149,7 +151,9 @@ class ReplicationStream:
         """Leave the slot free at once; safe to call twice."""
         if not self._closed.is_set():
             self._closed.set()
-            self._owner.release()
+            with suppress(RuntimeError):
+                # Free already where a signal came between lending and taking back.
+                self._owner.release()
             if self._feedback.is_alive():
                 self._feedback.join()
             self._connection.close()
@@ -224,6 +228,30 @@ def connection_errors() -> Iterator[None]:
         raise refusal("replication-privilege", f"the server said: {told(error)}") from error
     except psycopg.Error as error:
         raise ServerUnavailable(f"the replication connection failed: {told(error)}") from error
+
+
+def parsed(dsn: str, patience_s: float) -> str:
+    """The address as libpq's text, with a bound on how long a silent server is waited for.
+
+    ConfigurationError where it cannot be an address: libpq's own message would show parts of the
+    password, so nothing of it is passed on.
+    """
+    try:
+        fields = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        fields = None
+    if fields is None or "@" in str(fields.get("host") or ""):
+        raise ConfigurationError(
+            "the database address cannot be read",
+            hint="postgresql://user:password@host:port/database; encode special characters as %XX",
+        )
+    alive: dict[str, str | int | None] = {
+        "tcp_user_timeout": int(patience_s * 1000),
+        "keepalives_idle": max(1, int(patience_s / 2)),
+        "keepalives_interval": max(1, int(patience_s / 6)),
+        "keepalives_count": 3,
+    }
+    return make_conninfo("", **(alive | fields))
 
 
 def told(error: Exception) -> str:
