@@ -53,6 +53,56 @@ class RegistryContract:
         assert registry.register(subject, record_text(name, "a")) == first
         assert registry.register(subject, record_text(name, "a", indent=2)) == first
 
+    def test_the_order_of_keys_makes_no_other_schema(
+        self, registry: Registry, subject: str, name: str
+    ) -> None:
+        """Register, and again with every object's keys sorted."""
+        first = registry.register(subject, record_text(name, "a"))
+        ordered = json.dumps(json.loads(record_text(name, "a")), sort_keys=True)
+
+        assert ordered != record_text(name, "a")
+        assert registry.register(subject, ordered) == first
+        assert registry.lookup(subject, ordered) == first
+
+    def test_a_schema_has_one_id_under_all_subjects(
+        self, registry: Registry, subject: str, name: str
+    ) -> None:
+        """Register under two subjects; each then knows it as its first version."""
+        first = registry.register(subject, record_text(name, "a"))
+
+        assert registry.register(f"{subject}.Other", record_text(name, "a")) == first
+        latest = registry.latest(f"{subject}.Other")
+        assert latest is not None
+        assert (latest.version, latest.schema_id) == (1, first)
+
+    @pytest.mark.parametrize(
+        "odd", ["a/b?c=d&e", "%2F%00", "../..", "'; --", "#+ $1 %s", "Größe-値", "'\"\\"]
+    )
+    def test_a_subject_of_odd_letters_is_one_subject(
+        self, registry: Registry, subject: str, name: str, odd: str
+    ) -> None:
+        """Register, look up and ask for the latest under what a path or SQL might mangle."""
+        schema_id = registry.register(f"{odd}{subject}", record_text(name, "a"))
+
+        latest = registry.latest(f"{odd}{subject}")
+
+        assert latest is not None
+        assert latest.schema_id == schema_id
+        assert registry.lookup(f"{odd}{subject}", record_text(name, "a")) == schema_id
+        assert registry.latest(subject) is None
+
+    def test_an_old_version_registered_again_stays_old(
+        self, registry: Registry, subject: str, name: str
+    ) -> None:
+        """Register two versions and the first once more: a program of yesterday is started."""
+        first = registry.register(subject, record_text(name, "a"))
+        second = registry.register(subject, record_text(name, "a", "b"))
+
+        assert registry.register(subject, record_text(name, "a")) == first
+        latest = registry.latest(subject)
+        assert latest is not None
+        assert (latest.version, latest.schema_id) == (2, second)
+
     def test_two_schemas_have_two_ids(self, registry: Registry, subject: str, name: str) -> None:
         """Register a second version."""
         first = registry.register(subject, record_text(name, "a"))

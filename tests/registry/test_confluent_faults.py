@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib import request
 
 import pytest
 
 from mainstem.errors import ConfigurationError, RegistryRejected, SchemaNotFound, ServerUnavailable
-from mainstem.registry.confluent import RESPONSE_BYTES_MAX, ConfluentRegistry
+from mainstem.registry.confluent import RESPONSE_BYTES_MAX, ConfluentRegistry, SameHost
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -29,6 +31,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
+        self.server.answer(self)
+
+    def do_POST(self) -> None:
+        """Read what was sent, and answer."""
+        self.rfile.read(int(self.headers["Content-Length"]))
         self.server.answer(self)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
@@ -74,13 +81,17 @@ def answering(status: int, body: bytes, **headers: str) -> Answer:
         (200, b"<html>", ServerUnavailable),
         (200, b"[]", ServerUnavailable),
         (200, b"{}", ServerUnavailable),
+        (200, b'{"schema": null}', ServerUnavailable),
+        (200, b'{"schema": 1}', ServerUnavailable),
         (200, b"[" * 100_000, ServerUnavailable),
         (200, b"\xff", ServerUnavailable),
         (200, b" " * (RESPONSE_BYTES_MAX + 1), RegistryRejected),
         (401, b'{"error_code": 401, "message": "Unauthorized"}', RegistryRejected),
         (404, b"Not Found", RegistryRejected),
+        (404, b'{"error_code": [], "message": "Schema not found"}', RegistryRejected),
         (404, b'{"error_code": 40403, "message": "Schema not found"}', SchemaNotFound),
         (422, b'{"error_code": 42201, "message": "Invalid schema"}', RegistryRejected),
+        (429, b"", ServerUnavailable),
         (500, b'{"error_code": 50001, "message": "Store down"}', ServerUnavailable),
         (503, b"", ServerUnavailable),
     ],
@@ -105,6 +116,48 @@ def test_a_server_that_never_answers_is_given_up(server: Server) -> None:
 
     with pytest.raises(ServerUnavailable, match="did not answer"):
         client(server, timeout_s=0.2).by_id(1)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_stops_halfway_is_given_up(server: Server, status: int) -> None:
+    """Send the head and a part of the body, then stay silent."""
+
+    def half(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"{")
+        server.released.wait(30)
+
+    server.answer = half
+
+    with pytest.raises(ServerUnavailable, match="did not answer"):
+        client(server, timeout_s=0.2).by_id(1)
+
+
+@pytest.mark.parametrize("answer", ['{"id": null}', '{"id": "a"}', "7"])
+def test_an_id_that_is_no_number_is_an_error_of_ours(server: Server, answer: str) -> None:
+    """Answer a registration so."""
+    server.answer = answering(200, answer.encode())
+
+    with pytest.raises(ServerUnavailable, match="'id'"):
+        client(server).register("com.example.R", '"int"')
+
+
+def test_a_redirect_to_nonsense_is_an_error_of_ours(server: Server) -> None:
+    """Redirect to what is no URL."""
+    server.answer = answering(302, b"", Location="http://[")
+
+    with pytest.raises(ServerUnavailable, match="did not answer"):
+        client(server).by_id(1)
+
+
+def test_a_redirect_out_of_tls_is_not_followed() -> None:
+    """Hand the handler one from https to http of the same host: the password would go in clear."""
+    asked = request.Request("https://registry.invalid/a")
+
+    with pytest.raises(RegistryRejected, match="protocol"):
+        SameHost().redirect_request(asked, None, 302, "", {}, "http://registry.invalid/a")
 
 
 def test_a_redirect_to_another_host_is_not_followed(server: Server) -> None:
@@ -154,8 +207,42 @@ def test_a_server_away_is_unavailable() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["", "registry:8081", "file:///etc/passwd", "http://", "ftp://x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "registry:8081",
+        "file:///etc/passwd",
+        "http://",
+        "ftp://x",
+        "http://a..b/",
+        "http://host:port/",
+        "http://host:0/",
+        "http://host/größe",
+    ],
+)
 def test_a_url_that_cannot_be_is_refused(url: str) -> None:
     """Build with it; nothing is sent."""
     with pytest.raises(ConfigurationError, match="http"):
         ConfluentRegistry(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@[::1/",
+        "http://user:sec/secret@host/",
+        "http://user:12/secret@host/",
+        "http://user:12#secret@host/",
+        "http://user:12?secret@host/",
+        "http://user:secret@\u2100/",
+    ],
+)
+def test_a_password_that_breaks_the_url_is_not_shown(url: str) -> None:
+    """Use passwords that hold what parts a URL; no message and no traceback quotes them."""
+    with pytest.raises(ConfigurationError) as caught:
+        ConfluentRegistry(url)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret" not in f"{shown} {caught.value.hint}"
+    assert "secret" not in repr(ConfluentRegistry("http://user:secret@host/"))

@@ -10,7 +10,7 @@ import pytest
 
 from mainstem.errors import ServerUnavailable
 from mainstem.registry.postgres import PostgresRegistry
-from mainstem.registry.registry import Registry
+from mainstem.registry.registry import CachingRegistry, Registry
 from tests.registry.contract import RegistryContract, record_text
 
 pytestmark = pytest.mark.stack
@@ -38,6 +38,15 @@ def registry(make_registry: Callable[[], PostgresRegistry]) -> PostgresRegistry:
 
 class TestPostgres(RegistryContract):
     """The contract, kept in tables."""
+
+
+class TestPostgresBehindACache(RegistryContract):
+    """The contract, as programs use it."""
+
+    @pytest.fixture
+    def registry(self, make_registry: Callable[[], PostgresRegistry]) -> CachingRegistry:
+        """A registry behind a cache."""
+        return CachingRegistry(make_registry())
 
 
 def test_many_sessions_get_one_id_and_leave_no_gap(

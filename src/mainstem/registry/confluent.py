@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-from typing import Any
+from typing import Any, TypeVar
 from urllib import error, parse, request
 
 from mainstem.errors import ConfigurationError, RegistryRejected, SchemaNotFound, ServerUnavailable
@@ -17,9 +17,15 @@ from mainstem.registry.registry import RegisteredSchema
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 RESPONSE_BYTES_MAX = 1_048_576
-NOT_FOUND, CONFLICT, UNPROCESSABLE, SERVER_ERRORS = 404, 409, 422, 500
+EXPLANATION_LETTERS_MAX = 500
+URL_FORM = "must be of the form http://host:port/path, or https"
+REDIRECTS, NOT_FOUND, CONFLICT, UNPROCESSABLE, SERVER_ERRORS = 300, 404, 409, 422, 500
+BUSY = frozenset({408, 425, 429})
+"""The same request may succeed later."""
 NO_SCHEMA_CODES = frozenset({40401, 40402, 40403})
 """No such subject, version, or schema; any other 404 means that the address is wrong."""
+
+T = TypeVar("T")
 
 
 class ConfluentRegistry:
@@ -30,17 +36,10 @@ class ConfluentRegistry:
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         """Check the URL; nothing is sent before the first call."""
-        parts = parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(
-                "the schema registry's URL must begin with http:// or https://"
-            )
-        host = parts.netloc.rpartition("@")[2]
-        self._url = f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+        self._url, credentials = address(url)
         self._headers = {"Accept": CONTENT_TYPE, "Content-Type": CONTENT_TYPE}
-        if parts.username is not None:
-            user, password = parse.unquote(parts.username), parse.unquote(parts.password or "")
-            token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        if credentials is not None:
+            token = base64.b64encode(credentials.encode()).decode()
             self._headers["Authorization"] = f"Basic {token}"
         self._timeout_s = timeout_s
         self._opener = request.build_opener(SameHost)
@@ -48,29 +47,31 @@ class ConfluentRegistry:
     def register(self, subject: str, schema_text: str) -> int:
         """As Registry.register."""
         answer = self._call(f"/subjects/{quoted(subject)}/versions", {"schema": schema_text})
-        return int(self._field(answer, "id"))
+        return self._field(answer, "id", int)
 
     def by_id(self, schema_id: int) -> str:
         """As Registry.by_id."""
         answer = self._call(f"/schemas/ids/{schema_id}")
         if answer is None:
             raise SchemaNotFound(f"the registry at {self._url} has no schema with id {schema_id}")
-        return str(self._field(answer, "schema"))
+        return self._field(answer, "schema", str)
 
     def lookup(self, subject: str, schema_text: str) -> int | None:
         """As Registry.lookup."""
         answer = self._call(f"/subjects/{quoted(subject)}", {"schema": schema_text})
-        return None if answer is None else int(self._field(answer, "id"))
+        return None if answer is None else self._field(answer, "id", int)
 
     def latest(self, subject: str) -> RegisteredSchema | None:
         """As Registry.latest."""
         answer = self._call(f"/subjects/{quoted(subject)}/versions/latest")
         if answer is None:
             return None
-        version, schema_id, text = (
-            self._field(answer, name) for name in ("version", "id", "schema")
+        return RegisteredSchema(
+            subject,
+            self._field(answer, "version", int),
+            self._field(answer, "id", int),
+            self._field(answer, "schema", str),
         )
-        return RegisteredSchema(subject, int(version), int(schema_id), str(text))
 
     def close(self) -> None:
         """Nothing is held between calls."""
@@ -80,15 +81,22 @@ class ConfluentRegistry:
         data = None if body is None else json.dumps(body).encode()
         asked = request.Request(self._url + path, data, self._headers)  # noqa: S310 - http(s), checked
         try:
-            with self._opener.open(asked, timeout=self._timeout_s) as answer:
-                return self._json(answer.read(RESPONSE_BYTES_MAX + 1))
-        except error.HTTPError as failed:
-            with failed:
-                return self._refused(failed.code, failed.read(RESPONSE_BYTES_MAX), path)
-        except (OSError, http.client.HTTPException) as failed:
+            status, answer = self._exchange(asked)
+        except (OSError, http.client.HTTPException, ValueError) as failed:
+            # A ValueError comes of an answer that urllib cannot parse, as a redirect to nonsense.
             raise ServerUnavailable(
                 f"the schema registry at {self._url} did not answer: {type(failed).__name__}"
             ) from failed
+        return self._json(answer) if status < REDIRECTS else self._refused(status, answer, path)
+
+    def _exchange(self, asked: request.Request) -> tuple[int, bytes]:
+        """Status and body of the answer, of a refusal too."""
+        try:
+            answer = self._opener.open(asked, timeout=self._timeout_s)
+        except error.HTTPError as refusal:
+            answer = refusal
+        with answer:
+            return answer.status, answer.read(RESPONSE_BYTES_MAX + 1)
 
     def _json(self, data: bytes) -> Any:
         """The parsed answer."""
@@ -103,23 +111,22 @@ class ConfluentRegistry:
                 f"what answers at {self._url} is no schema registry: its answer is not JSON"
             ) from failed
 
-    def _field(self, answer: Any, name: str) -> Any:
-        """A field of the answer."""
-        if not isinstance(answer, dict) or name not in answer:
-            raise ServerUnavailable(f"the registry at {self._url} answered without {name!r}")
-        return answer[name]
+    def _field(self, answer: Any, name: str, kind: type[T]) -> T:
+        """A field of the answer, of the kind that it must be."""
+        value = answer.get(name) if isinstance(answer, dict) else None
+        if not isinstance(value, kind):
+            raise ServerUnavailable(
+                f"the registry at {self._url} answered without a right {name!r}"
+            )
+        return value
 
     def _refused(self, status: int, data: bytes, path: str) -> None:
         """Our error for an answer that is no success; returns where nothing was found."""
-        try:
-            answer = json.loads(data)
-            code, message = answer["error_code"], str(answer["message"])[:500]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            code, message = status, "no explanation"
+        code, message = explanation(status, data)
         if status == NOT_FOUND and code in NO_SCHEMA_CODES:
             return
         said = f"the schema registry answered {status} ({code}) to {path}: {message}"
-        if status >= SERVER_ERRORS:
+        if status >= SERVER_ERRORS or status in BUSY:
             raise ServerUnavailable(said)
         if status in {CONFLICT, UNPROCESSABLE}:
             raise RegistryRejected(said, hint="make the schema compatible with its last version")
@@ -127,13 +134,14 @@ class ConfluentRegistry:
 
 
 class SameHost(request.HTTPRedirectHandler):
-    """Follows redirects within the host: credentials and schemas go nowhere else."""
+    """Follows redirects within the host: credentials and schemas go nowhere else, nor in clear."""
 
     def redirect_request(self, req: request.Request, *details: Any) -> request.Request | None:
         """The next request, or an error for another host; the new URL is the last detail."""
-        if parse.urlsplit(details[-1]).netloc != parse.urlsplit(req.full_url).netloc:
+        if parse.urlsplit(details[-1])[:2] != parse.urlsplit(req.full_url)[:2]:
             raise RegistryRejected(
-                "the schema registry redirects to another host; this is not followed"
+                "the schema registry redirects to another host or protocol; this is not followed",
+                hint="give the URL that it redirects to",
             )
         return super().redirect_request(req, *details)
 
@@ -141,3 +149,40 @@ class SameHost(request.HTTPRedirectHandler):
 def quoted(subject: str) -> str:
     """The subject as one step of a path."""
     return parse.quote(subject, safe="")
+
+
+def address(url: str) -> tuple[str, str | None]:
+    """The URL without its credentials, and these as `user:password`; ConfigurationError.
+
+    No message quotes the URL: in one that is wrong nobody can tell which part is the password.
+    """
+    try:
+        parts = parse.urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        readable = parts.path.isascii() and parts.port != 0
+    except ValueError:
+        # Not chained, for urllib quotes the URL.
+        raise ConfigurationError(f"the schema registry's URL {URL_FORM}") from None
+    if parts.scheme not in {"http", "https"} or not host or not readable:
+        raise ConfigurationError(f"the schema registry's URL {URL_FORM}")
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ConfigurationError(
+            f"the schema registry's URL {URL_FORM}, without an @ after the host",
+            hint="write / ? # @ in a user name or password as %2F %3F %23 %40",
+        )
+    plain = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    if parts.username is None:
+        return plain, None
+    return plain, f"{parse.unquote(parts.username)}:{parse.unquote(parts.password or '')}"
+
+
+def explanation(status: int, data: bytes) -> tuple[int, str]:
+    """The error code and the message in an answer, as far as it has them; on one line."""
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError):
+        answer = None
+    code = answer.get("error_code") if isinstance(answer, dict) else None
+    if not isinstance(code, int):
+        return status, "no explanation"
+    return code, " ".join(str(answer.get("message")).split())[:EXPLANATION_LETTERS_MAX]

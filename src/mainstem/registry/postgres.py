@@ -11,8 +11,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import conninfo
 
-from mainstem.errors import SchemaNotFound, ServerUnavailable
+from mainstem.errors import (
+    ConfigurationError,
+    MainstemError,
+    RegistryRejected,
+    SchemaNotFound,
+    ServerUnavailable,
+)
 from mainstem.registry import statements
 from mainstem.registry.canonical import fingerprint
 from mainstem.registry.registry import RegisteredSchema
@@ -107,28 +114,19 @@ class PostgresRegistry:
                 except psycopg.OperationalError as error:
                     self._disconnect()
                     if attempt == ATTEMPTS_MAX:
+                        said = first_line(error)
                         raise ServerUnavailable(
-                            f"the schema registry in PostgreSQL cannot be reached: {error}"
+                            f"the schema registry in PostgreSQL cannot be reached: {said}"
                         ) from error
-                except psycopg.Error as error:
-                    raise ServerUnavailable(
-                        f"the schema registry in PostgreSQL failed: {error}",
-                        hint="check that the role may use the schema `schemas`",
-                    ) from error
+                except (psycopg.Error, UnicodeEncodeError) as error:
+                    self._disconnect()
+                    raise refused(error) from error
         raise AssertionError("the loop returns or raises")
 
     def _connected(self) -> Connection:
         """The connection, opened and with its tables where there is none."""
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._dsn,
-                autocommit=True,
-                connect_timeout=max(2, int(self._timeout_s)),
-                application_name="mainstem",
-            )
-            milliseconds = str(int(self._timeout_s * 1000))
-            self._connection.execute(statements.TIMEOUT, (milliseconds,))
-            create_tables(self._connection)
+            self._connection = opened(self._dsn, self._timeout_s)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -136,6 +134,31 @@ class PostgresRegistry:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def opened(dsn: str, timeout_s: float) -> Connection:
+    """A connection whose database has the tables; closed again where that fails."""
+    try:
+        conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # Not chained: libpq quotes what it could not read, which may be the password.
+        raise ConfigurationError("the address of the registry's database is no DSN") from None
+    connection = psycopg.connect(
+        dsn,
+        autocommit=True,
+        connect_timeout=max(2, int(timeout_s)),
+        application_name="mainstem",
+    )
+    try:
+        # Under a stricter level, which may be the database's default, a registration that waited
+        # for the lock would not see what was registered meanwhile.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        connection.execute(statements.TIMEOUT, (str(max(1, int(timeout_s * 1000))),))
+        create_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def create_tables(connection: Connection) -> None:
@@ -151,3 +174,19 @@ def one(connection: Connection, statement: str, *parameters: object) -> Any:
     """The first value of the first row, or None where there is no row."""
     row = connection.execute(statement, parameters or None).fetchone()
     return row[0] if row else None
+
+
+def refused(error: psycopg.Error | UnicodeEncodeError) -> MainstemError:
+    """Our error for one that no other connection would change."""
+    if isinstance(error, (psycopg.DataError, UnicodeEncodeError)):
+        return RegistryRejected("PostgreSQL cannot keep the letters of this subject or schema")
+    kind = ConfigurationError if isinstance(error, psycopg.ProgrammingError) else ServerUnavailable
+    return kind(
+        f"the schema registry in PostgreSQL failed: {first_line(error)}",
+        hint="check that the role may use the schema `schemas` and that its tables are ours",
+    )
+
+
+def first_line(error: psycopg.Error) -> str:
+    """What happened, without the details that follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
