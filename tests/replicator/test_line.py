@@ -218,3 +218,36 @@ def test_a_keepalive_inside_a_transaction_moves_nothing() -> None:
     line.receive(Keepalive(START_LSN + 9999, reply_requested=True))
 
     assert line.progress().flushed_lsn == World([], Bounds()).progress.flushed_lsn
+
+
+def test_a_transaction_that_arrives_slowly_is_cut_by_time() -> None:
+    """Kafka would give the batch up before a slow transaction is all there."""
+    line = begun()
+    empty = line.due(dry=True, age_s=100)
+    line.receive(inserted(row(1)))
+
+    assert not empty
+    assert not line.due(dry=True, age_s=1)
+    assert line.due(dry=True, age_s=Bounds().transaction_age_max_s)
+    assert line.progress().partial == Position(START_LSN, 0)
+
+
+@pytest.mark.parametrize("name", ["was_order_events", "orders"])
+def test_a_known_table_under_another_name_is_refused(name: str) -> None:
+    """The stream carries the names of the moment, so a rename shows even when it was undone."""
+    line = line_at()
+    line.receive(Begin(START_LSN, 1))
+    line.receive(Relation(OID, "events", name, COLUMNS))
+
+    assert refusal_of(line, inserted(row(1))) == "table-renamed"
+
+
+def test_a_topic_that_joined_stays_though_no_setting_lists_it() -> None:
+    """Its name need not end in _events."""
+    progress = World([], Bounds()).progress
+    listed = progress.with_topic("log", type(progress.topics["order_events"])(50, "t", 1, 0))
+    line = line_at(listed)
+    line.receive(Begin(START_LSN, 1))
+    line.receive(Relation(50, "events", "log", COLUMNS))
+
+    assert line.receive(inserted(row(1), 50)) is not None

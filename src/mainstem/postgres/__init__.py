@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mainstem.errors import MissingExtra
+
 if TYPE_CHECKING:
     from mainstem.postgres.store import AsyncPostgresEventStore, PostgresEventStore
     from mainstem.postgres.table import Column, EventTable
@@ -39,4 +41,9 @@ def __getattr__(name: str) -> object:
     """A public name, from the file that holds it."""
     if name not in PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "psycopg":
+            raise
+        raise MissingExtra("psycopg", __name__) from error
