@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mainstem.errors import DecodeError, InvalidMetadata
+from mainstem.schema.walks import read_long
 
 ENTRIES_MAX = 1024
 BYTES_MAX = 1_048_576
-VARINT_BYTES_MAX = 10
-"""A 64-bit number takes at most ten bytes."""
 
 
 def encode_metadata(metadata: Mapping[str, bytes]) -> bytes | None:
@@ -52,43 +51,28 @@ def decode_metadata(data: bytes | None) -> dict[str, bytes]:
 def read_blocks(data: bytes) -> tuple[dict[str, bytes], int]:
     """All blocks of the map, and the place after them."""
     metadata: dict[str, bytes] = {}
-    count, at = read_varint(data, 0)
+    count, at = read_long(data, 0)
     while count:
         if count < 0:
             # A negative count is followed by the size of the block in bytes.
-            count, (_, at) = -count, read_varint(data, at)
+            count, (_, at) = -count, read_long(data, at)
         if count + len(metadata) > ENTRIES_MAX:
             raise DecodeError(f"metadata of more than {ENTRIES_MAX} entries")
         for _ in range(count):
             name, at = read_bytes(data, at)
             value, at = read_bytes(data, at)
             metadata[name.decode()] = value
-        count, at = read_varint(data, at)
+        count, at = read_long(data, at)
     return metadata, at
 
 
 def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     """A length and so many bytes; IndexError where they are not all there."""
-    length, at = read_varint(data, at)
+    length, at = read_long(data, at)
     end = at + length
     if length < 0 or end > len(data):
         raise IndexError(end)
     return data[at:end], end
-
-
-def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number and the place after it; IndexError where it does not end."""
-    byte = data[at]
-    if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-        return (byte >> 1) ^ -(byte & 1), at + 1
-    number, shift = byte & 0x7F, 7
-    for place in range(at + 1, at + VARINT_BYTES_MAX):
-        byte = data[place]
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-            return (number >> 1) ^ -(number & 1), place + 1
-        shift += 7
-    raise DecodeError("a number in metadata is longer than ten bytes")
 
 
 def varint(number: int) -> bytes:

@@ -7,17 +7,17 @@ JSON object; exit code 1 if anything was found.
 
 from __future__ import annotations
 
-import argparse
 import random
 import struct
 import sys
 import time
+from functools import partial
 
 from mainstem.errors import DecodeError, Refusal
 from mainstem.wal.pgoutput import Column, Insert, columns_of, decode
 from mainstem.wal.protocol import Keepalive, unframe
 from mainstem.wal.rows import RowLayout, layout_of
-from tests.fuzz.fuzz_wire import CASE_MS_MAX, REPETITIONS, Findings, report
+from tests.fuzz.findings import Findings, one, run_fuzzer
 from tests.wal import messages
 
 EXPECTED = (DecodeError, Refusal)
@@ -43,7 +43,8 @@ def fuzz(seconds: float, seed: int, executions_max: int = sys.maxsize) -> Findin
     findings = Findings()
     deadline_s = time.monotonic() + seconds
     while time.monotonic() < deadline_s and findings.executions < executions_max:
-        one(findings, spoiled(rng, sound(rng)), rng.choice(layouts))
+        payload, layout = spoiled(rng, sound(rng)), rng.choice(layouts)
+        one(findings, partial(decoded, payload, layout), payload, EXPECTED)
     return findings
 
 
@@ -86,30 +87,6 @@ def spoiled(rng: random.Random, payload: bytes) -> bytes:
     return bytes(data)
 
 
-def one(findings: Findings, payload: bytes, layout: RowLayout) -> None:
-    """Decode one payload and note what came of it."""
-    milliseconds = attempt(findings, payload, layout)
-    findings.executions += 1
-    if milliseconds > CASE_MS_MAX:
-        milliseconds = min(attempt(Findings(), payload, layout) for _ in range(REPETITIONS))
-        if milliseconds > CASE_MS_MAX:
-            findings.slow.append(payload.hex())
-    findings.worst_ms = max(findings.worst_ms, milliseconds)
-
-
-def attempt(findings: Findings, payload: bytes, layout: RowLayout) -> float:
-    """The milliseconds of CPU that decoding took."""
-    started = time.thread_time()
-    try:
-        decoded(payload, layout)
-        findings.accepted += 1
-    except EXPECTED as error:
-        findings.errors[type(error).__name__] += 1
-    except Exception as error:  # noqa: BLE001 - foreign errors are what is looked for
-        findings.foreign.append(f"{type(error).__name__} {payload.hex()}")
-    return (time.thread_time() - started) * 1000
-
-
 def decoded(payload: bytes, layout: RowLayout) -> None:
     """The way of a payload through the replicator's pure files."""
     framed = unframe(payload)
@@ -118,16 +95,5 @@ def decoded(payload: bytes, layout: RowLayout) -> None:
         columns_of(message.body)
 
 
-def main() -> int:
-    """Run as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args()
-    findings = fuzz(chosen.seconds, chosen.seed)
-    sys.stdout.write(report(findings, chosen.seed) + "\n")
-    return 0 if findings.is_clean else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_fuzzer(fuzz, __doc__))

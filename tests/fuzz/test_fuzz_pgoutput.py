@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.fuzz.findings import report
 from tests.fuzz.fuzz_pgoutput import fuzz
-from tests.fuzz.fuzz_wire import report
 
 SEED = 20261125
 EXECUTIONS = 60_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.fuzz.fuzz_wire import fuzz, report
+from tests.fuzz.findings import report
+from tests.fuzz.fuzz_wire import fuzz
 
 SEED = 20261125
 EXECUTIONS = 3000

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from mainstem.event import Position
 from mainstem.kafka import KafkaSettings
-from mainstem.kafka.records import message_of
+from mainstem.kafka.records import lsn_header, message_of
 from mainstem.kafka.settings import PARTITIONER
 from mainstem.kafka.topics import create_event_topic
 from mainstem.record import Record
@@ -61,7 +61,7 @@ class Publisher:
         partition: int = -1,
     ) -> None:
         """Produce an event with the replicator's headers."""
-        message = message_of(record, row_id, position)
+        message = message_of(record, row_id, lsn_header(position.lsn), position.ordinal)
         self.publish_raw(topic, message, partition=partition)
 
     def publish_raw(

@@ -165,7 +165,7 @@ async def test_events_of_the_java_original_are_readable(
 ) -> None:
     """Headers `id` and `lsn` but no `ordinal`: an event without a position."""
     (event,) = some_events(1)
-    message = message_of(wire.pack(event), 4, Position(9, 0))
+    message = message_of(wire.pack(event), 4, b"0/9", 0)
     headers = [each for each in message.headers if each[0] != "ordinal"]
     with publisher.transaction():
         publisher.publish_raw(topic, message._replace(headers=headers))

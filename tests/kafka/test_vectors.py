@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from mainstem.event import Position, parse_lsn
-from mainstem.kafka.records import Message, message_of
+from mainstem.event import parse_lsn
+from mainstem.kafka.records import Message, lsn_header, message_of
 from mainstem.wal.pgoutput import Column
 from mainstem.wal.rows import POSTGRES_EPOCH_MS, layout_of
 from tests.vectors.load import vectors
@@ -60,7 +60,7 @@ def ours(row: dict[str, Any], key_type: str) -> Message:
         octets(row["metadata"]),
         struct.pack(">q", row["timestamp_us"] - POSTGRES_EPOCH_MS * 1000),
     ])  # fmt: skip
-    return message_of(record, stored_id, Position(parse_lsn(row["lsn"] or "0/0"), 0))
+    return message_of(record, stored_id, lsn_header(parse_lsn(row["lsn"] or "0/0")), 0)
 
 
 def theirs(record: dict[str, Any]) -> tuple[Any, ...]:

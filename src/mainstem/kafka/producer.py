@@ -154,13 +154,3 @@ class TurnProducer:
                     raise failure(cause, doing) from error
             else:
                 return
-
-
-def is_fenced(error: ServerUnavailable) -> bool:
-    """Whether Kafka says that a newer producer took over, or that the transaction timed out."""
-    cause = error.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() in {
-        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own name
-        KafkaError.PRODUCER_FENCED,
-        KafkaError.INVALID_PRODUCER_EPOCH,
-    }

@@ -32,24 +32,16 @@ class Message(NamedTuple):
     headers: Headers
 
 
-def message_of(record: Record, stored_id: int, position: Position) -> Message:
-    """The Kafka message of an event at its place in commit order."""
-    place = lsn_header(position.lsn)
-    return Message(
-        record.key,
-        record.data,
-        record.timestamp_ms,
-        headers_of(record, stored_id, place, position.ordinal),
-    )
+def message_of(record: Record, stored_id: int, lsn: bytes, ordinal: int) -> Message:
+    """The Kafka message of an event at its place in commit order.
 
-
-def headers_of(record: Record, stored_id: int, lsn: bytes, ordinal: int) -> Headers:
-    """The headers alone; the replicator computes `lsn` once per transaction."""
-    place = [(ID, b"%d" % stored_id), (LSN, lsn), (ORDINAL, b"%d" % ordinal)]
-    if not record.metadata:
-        return place
-    entries = dict(place) | dict(record.metadata)
-    return [(name, entries[name]) for name in utf16_sorted(entries)]
+    `lsn` is what `lsn_header` gives: the replicator computes it once per transaction.
+    """
+    headers: Headers = [(ID, b"%d" % stored_id), (LSN, lsn), (ORDINAL, b"%d" % ordinal)]
+    if record.metadata:
+        entries = dict(headers) | dict(record.metadata)
+        headers = [(name, entries[name]) for name in utf16_sorted(entries)]
+    return Message(record.key, record.data, record.timestamp_ms, headers)
 
 
 def lsn_header(lsn: int) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.producer import Produce
-from mainstem.kafka.records import Message, headers_of, lsn_header
+from mainstem.kafka.records import lsn_header, message_of
 from mainstem.postgres.table import EventTable
 from mainstem.refusals import refusal
 from mainstem.replicator.hands import Hands
@@ -79,9 +79,7 @@ def produce_chunk(
     with kafka_errors(f"producing to {table.topic}"):
         for columns in chunk.rows:
             stored_id, record = layout.record(columns)
-            headers = headers_of(record, stored_id, lsn, ordinal)
-            message = Message(record.key, record.data, record.timestamp_ms, headers)
-            hands.put(produce, table.topic, message)
+            hands.put(produce, table.topic, message_of(record, stored_id, lsn, ordinal))
             ordinal += 1
     hands.stream.keep_alive()
     return replace(backfill, done_id=stored_id, done_rows=ordinal)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mainstem.errors import DecodeError
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.producer import Produce
-from mainstem.kafka.records import Message, headers_of
+from mainstem.kafka.records import message_of
 from mainstem.refusals import refusal
 from mainstem.replicator.hands import Hands
 from mainstem.replicator.line import Join, Line, Publish
@@ -55,7 +55,6 @@ class Carrier:
         self.holds_whole_transactions = False
         """Whether the open batch holds events from before the transaction at hand."""
         self.events_committed = 0
-        self.commits = 0
 
     def run(self, *, once: bool) -> None:
         """Carry until asked to stop; `once`: until all that was committed before is in Kafka."""
@@ -130,9 +129,7 @@ class Carrier:
     def _publish(self, row: Publish) -> None:
         """Add an event to the batch: the hot path."""
         produce = self._produce or self._begin()
-        record = row.record
-        headers = headers_of(record, row.stored_id, row.lsn, row.ordinal)
-        message = Message(record.key, record.data, record.timestamp_ms, headers)
+        message = message_of(row.record, row.stored_id, row.lsn, row.ordinal)
         if not self._hands.producer.put(produce, row.topic, message):
             self._hands.put(produce, row.topic, message)
         if self._line.must_cut:
@@ -168,7 +165,7 @@ class Carrier:
         self._produce = None
         probe(Point.COMMITTED)
         token = line.committed(progress)
-        self.events_committed, self.commits = line.events, self.commits + 1
+        self.events_committed = line.events
         self.holds_whole_transactions = False
         hands.stream.confirm(line.flushed_lsn)
         probe(Point.ACKNOWLEDGED)

@@ -34,8 +34,6 @@ NO_METADATA: Mapping[str, bytes] = MappingProxyType({})
 BYTEA, INT8_OID, INT4_OID, TIMESTAMPTZ, UUID = 17, 20, 23, 1184, 2950
 ID_LAYOUTS = MappingProxyType({INT8_OID: INT8, INT4_OID: INT4})
 NUMERIC_NEGATIVE, NUMERIC_SPECIAL = 0x4000, 0xC000
-DIGITS_PER_WORD = 4
-"""PostgreSQL keeps a numeric as words of four decimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
