@@ -19,7 +19,9 @@ MainstemError
 ├── SchemaNotFound              the registry knows no such schema
 ├── RegistryRejected            the registry refused a schema
 ├── ConnectionMisused           a connection that `within=` cannot work with
+├── ConcurrencyConflict         the stream is not in the state that the save expected
 ├── ServerUnavailable           a server is away or broke off; try again later
+│   └── OutcomeUnknown          it broke off during the commit: saved or not, nobody knows
 ├── Superseded                  another replicator took the line over
 ├── StackError                  a local development server did not start or stop
 └── Refusal                     a broken condition of the promise; an operator is needed
@@ -168,6 +170,31 @@ class ServerUnavailable(MainstemError):
 
     retry = Retry.LATER
     remedy = "check that it runs and that the address is right, then try again"
+
+
+class OutcomeUnknown(ServerUnavailable):
+    """The connection broke during the commit: the events are all saved, or none of them is."""
+
+    remedy = "look for the events before saving them again, or save with event_id="
+
+
+class ConcurrencyConflict(MainstemError):
+    """Events that the save did not expect came first; nothing of it was saved.
+
+    Versions are those of the stream, that is of the events with one key; 0 is a stream without
+    events. They are None where an `append_condition` failed.
+    """
+
+    retry = Retry.LATER
+    remedy = "read the stream again, decide again on what it holds now, and save again"
+
+    def __init__(
+        self, message: str, *, expected: int | None = None, actual: int | None = None
+    ) -> None:
+        """Keep what was expected and what was there."""
+        super().__init__(message)
+        self.expected = expected
+        self.actual = actual
 
 
 class Superseded(MainstemError):

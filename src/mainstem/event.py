@@ -79,6 +79,8 @@ class StoredEvent(Event[P]):
     """Place in commit order; known when it came through Kafka."""
     partition: int | None = None
     offset: int | None = None
+    version: int | None = None
+    """Its number among the events of its key, from 1; known where the topic is versioned."""
 
 
 @dataclass(frozen=True, slots=True)

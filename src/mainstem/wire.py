@@ -21,7 +21,7 @@ from mainstem.errors import (
     WrongKeyType,
 )
 from mainstem.event import Event, Key, from_millis, to_millis
-from mainstem.metadata import encode_metadata
+from mainstem.metadata_codec import encode_metadata
 from mainstem.record import Record
 from mainstem.schema.compile import decoder, encoder
 from mainstem.schema.declare import type_name

@@ -25,7 +25,8 @@ from mainstem.errors import (
     WrongKeyType,
 )
 from mainstem.event import Event, Key, StoredEvent
-from mainstem.metadata import decode_metadata
+from mainstem.metadata_codec import decode_metadata
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import create_topic
 from tests.postgres.conftest import Face, count, settled
 from tests.postgres.payloads import Noted, Undeclared, noted
@@ -216,7 +217,7 @@ async def test_a_table_made_anew_is_looked_at_anew(
     create_topic(observer, new_topic)
     await face.save_many(new_topic, [noted()] * 2500)
     observer.execute(f"DROP TABLE events.{new_topic}")
-    create_topic(observer, new_topic, key_type="text")
+    create_topic(observer, new_topic, TopicOptions(key_type="text"))
     with pytest.raises(WrongKeyType):
         await face.save_many(new_topic, [noted()] * 2500)
 
@@ -229,7 +230,7 @@ async def test_a_replaced_table_is_noticed_within_a_transaction(
     """Aim: a remembered key type never misleads. Method: replace the table, go on in one go."""
     await face.save(new_topic, noted())
     observer.execute(f"DROP TABLE events.{new_topic}")
-    create_topic(observer, new_topic, key_type="text")
+    create_topic(observer, new_topic, TopicOptions(key_type="text"))
 
     with pytest.raises(WrongKeyType):
         await face.save(new_topic, noted(), within=face.connection)
@@ -342,7 +343,7 @@ async def test_keys_of_every_type_come_back_as_they_were(
 ) -> None:
     """Aim: the eight key types, one and many. Method: save each way and read the column."""
     topic = f"t{uuid4().hex[:12]}_events"
-    create_topic(observer, topic, key_type=key_type)
+    create_topic(observer, topic, TopicOptions(key_type=key_type))
     keys = KEYS[key_type]
 
     for key in keys:

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from mainstem.errors import ConnectionMisused
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.store import PostgresEventStore
 from mainstem.postgres.topics import create_topic
 from tests.postgres.conftest import count
@@ -67,7 +68,7 @@ def test_a_connection_to_another_database_has_tables_of_its_own(
     observer.execute(f'CREATE DATABASE "{other}"')
     try:
         with psycopg.connect(make_conninfo(store_database, dbname=other)) as connection:
-            create_topic(connection, new_topic, key_type="text")
+            create_topic(connection, new_topic, TopicOptions(key_type="text"))
             for _ in range(2):
                 sync_store.save(new_topic, noted())
                 sync_store.save(new_topic, noted(key="text"), within=connection)

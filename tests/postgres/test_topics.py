@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from mainstem.errors import ConfigurationError, InvalidName, TopicExists, UnknownTopic
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.store import PostgresEventStore
 from mainstem.postgres.table import shape_problem
 from mainstem.postgres.topics import create_topic, event_topics, inspect_topic
@@ -126,7 +127,7 @@ def test_what_cannot_be_created_is_refused(observer: Connection, new_topic: str)
     with pytest.raises(InvalidName):
         create_topic(observer, fresh_name(), publication='x"; --')
     with pytest.raises(ConfigurationError, match="no type that keys can have"):
-        create_topic(observer, fresh_name(), key_type="uuid); DROP TABLE x; --")
+        create_topic(observer, fresh_name(), TopicOptions(key_type="uuid); DROP TABLE x; --"))
 
 
 def test_creators_at_once_take_turns(

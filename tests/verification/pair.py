@@ -10,7 +10,8 @@ import psycopg
 from mainstem.event import Position, from_millis
 from mainstem.kafka import KafkaSettings
 from mainstem.kafka.topics import create_event_topic
-from mainstem.metadata import encode_metadata
+from mainstem.metadata_codec import encode_metadata
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import create_topic as create_table
 from mainstem.record import Record
 from tests.kafka.publisher import Publisher, delete_topic, record
@@ -41,7 +42,7 @@ class Pair:
         self._number = 0
         self._lsn = LSN
         self._connection = psycopg.connect(database_url, autocommit=True)
-        create_table(self._connection, self.topic, key_type="text")
+        create_table(self._connection, self.topic, TopicOptions(key_type="text"))
         create_event_topic(kafka, self.topic, partitions=PARTITIONS)
 
     def close(self) -> None:

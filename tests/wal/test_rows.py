@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.errors import DecodeError, MainstemError, Refusal
-from mainstem.metadata import encode_metadata
+from mainstem.metadata_codec import encode_metadata
 from mainstem.wal.pgoutput import Column, columns_of
 from mainstem.wal.rows import RowLayout, layout_of
 from tests.wal import messages

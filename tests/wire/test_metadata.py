@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.errors import DecodeError, InvalidMetadata
-from mainstem.metadata import (
+from mainstem.metadata_codec import (
     BYTES_MAX,
     ENTRIES_MAX,
     decode_metadata,

@@ -10,6 +10,7 @@ from mainstem.errors import ConfigurationError
 from mainstem.postgres import naming
 from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.keys import KEY_TYPES
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import DEFAULT_PUBLICATION, create_topic
 
 
@@ -21,6 +22,8 @@ def topic() -> None:
 @topic.command()
 @click.argument("name")
 @click.option("--key-type", type=click.Choice(list(KEY_TYPES)), default="uuid", help="Of the keys.")
+@click.option("--versioned", is_flag=True, help="Number the events of each key.")
+@click.option("--idempotent", is_flag=True, help="Keep ids of the callers, each once.")
 @click.option("--partitions", type=click.IntRange(1), help="Of the Kafka topic; final.")
 @click.option("--publication", default=DEFAULT_PUBLICATION, help="What the replicator reads.")
 @database_option
@@ -30,6 +33,8 @@ def create(
     name: str,
     *,
     key_type: str,
+    versioned: bool,
+    idempotent: bool,
     partitions: int | None,
     publication: str,
     database_url: str,
@@ -46,7 +51,8 @@ def create(
     naming.checked(name)
     # The table commits last: if Kafka fails, nothing is left and the command can be repeated.
     with connect(database_url) as connection, connection.transaction():
-        joined = create_topic(connection, name, key_type=key_type, publication=publication)
+        options = TopicOptions(key_type=key_type, versioned=versioned, idempotent=idempotent)
+        joined = create_topic(connection, name, options, publication=publication)
         created = None
         if kafka_bootstrap is not None:
             created = create_in_kafka(kafka_bootstrap, name, partitions)

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from mainstem.errors import DecodeError
 from mainstem.event import Position, format_lsn, parse_lsn
-from mainstem.metadata import utf16_sorted
+from mainstem.metadata_codec import utf16_sorted
 from mainstem.record import Record
 
 ID, LSN, ORDINAL = "id", "lsn", "ordinal"

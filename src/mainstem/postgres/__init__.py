@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mainstem.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from mainstem.postgres.options import TopicOptions
     from mainstem.postgres.store import AsyncPostgresEventStore, PostgresEventStore
     from mainstem.postgres.table import Column, EventTable
     from mainstem.postgres.topics import create_topic, event_topics, inspect_topic
@@ -21,6 +22,7 @@ __all__ = [
     "Column",
     "EventTable",
     "PostgresEventStore",
+    "TopicOptions",
     "create_topic",
     "event_topics",
     "inspect_topic",
@@ -31,6 +33,7 @@ PLACES = {
     "PostgresEventStore": "store",
     "Column": "table",
     "EventTable": "table",
+    "TopicOptions": "options",
     "create_topic": "topics",
     "event_topics": "topics",
     "inspect_topic": "topics",

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from mainstem.errors import (
-    ConfigurationError,
-    EventRefused,
-    InvalidMetadata,
-    TableChanged,
-)
+from mainstem.errors import ConfigurationError, EventRefused, TableChanged
 from mainstem.event import Event, StoredEvent
-from mainstem.metadata import encode_metadata
 from mainstem.postgres import naming, statements
-from mainstem.postgres.keys import KEY_TYPES
+from mainstem.postgres.packing import batches, packed
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.statements import Row, Statement, Target
 from mainstem.postgres.table import EventTable, inspection, shape_problem
@@ -23,10 +17,6 @@ from mainstem.wire import Wire
 
 P = TypeVar("P")
 
-BATCH_EVENTS_MAX: Final = 1000
-"""Rows of one INSERT: beyond it nothing is gained (facts: 100 to 1000 gains a factor of 2)."""
-BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Payload of one INSERT, unless a single event is larger; a message ends at 1 GB."""
 PACKED_INLINE_MAX: Final = 10
 """More events than these are packed beside an event loop, not on it."""
 
@@ -110,27 +100,6 @@ class Saving:
         return rows
 
 
-def packed(table: EventTable, wire: Wire, events: Iterable[Event[Any]]) -> list[Row]:
-    """The rows of these events; EventRefused, by its subclasses, for the first that is not fit."""
-    key_column = table.column("key")
-    assert key_column is not None, "the table's shape was checked"
-    exact, modifier = KEY_TYPES[table.key_type].exact, key_column.type_modifier
-    has_metadata = table.has_metadata
-    rows = []
-    for event in events:
-        if not isinstance(event, Event):
-            raise EventRefused(f"an Event is needed, not {type(event).__name__}")
-        if event.metadata and not has_metadata:
-            raise InvalidMetadata(
-                f"{naming.table(table.topic)} has no column for metadata",
-                hint=f"add it: ALTER TABLE {naming.table(table.topic)} ADD COLUMN metadata bytea",
-            )
-        key = exact(event.key, modifier)
-        record = wire.pack(event)
-        rows.append(Row(key, record.data, encode_metadata(record.metadata), event.timestamp))
-    return rows
-
-
 def inserting(table: EventTable, rows: Sequence[Row], *, own: bool) -> Plan[list[int]]:
     """Insert the rows and answer their ids; all in one transaction, if it is ours to begin.
 
@@ -163,17 +132,6 @@ def insertion(target: Target, rows: Sequence[Row]) -> Statement:
     if len(rows) == 1:
         return statements.insert_one(target, rows[0])
     return statements.insert_many(target, rows)
-
-
-def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in order, cut where a statement would hold too many of them or too many bytes."""
-    start, size = 0, 0
-    for index, row in enumerate(rows):
-        size += len(row.data)
-        if index > start and (index - start == BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
-            yield rows[start:index]
-            start, size = index, len(row.data)
-    yield rows[start:]
 
 
 def stored(topic: str, event: Event[P], id_: int) -> StoredEvent[P]:

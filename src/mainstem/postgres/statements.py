@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mainstem.event import Key
 from mainstem.postgres import naming
+from mainstem.postgres.options import TopicOptions
 
 
 class Statement(NamedTuple):
@@ -105,16 +106,21 @@ def inspect(topic: str) -> Statement:
     return Statement(INSPECT, (naming.checked(topic),))
 
 
-def create_table(topic: str, key_type: str) -> Statement:
-    """The event table exactly as the formats of the design have it."""
+def create_table(topic: str, options: TopicOptions) -> Statement:
+    """The event table exactly as the formats of the design have it, and what was asked for."""
+    optional = ""
+    if options.versioned:
+        optional += ",\n            version bigint NOT NULL, UNIQUE (key, version)"
+    if options.idempotent:
+        optional += ",\n            event_id uuid UNIQUE"
     return Statement(
         f"""
         CREATE TABLE {naming.table(topic)} (
             id bigserial PRIMARY KEY,
-            key {key_type} NOT NULL,
+            key {options.key_type} NOT NULL,
             data bytea NOT NULL,
             metadata bytea,
-            timestamp timestamptz NOT NULL
+            timestamp timestamptz NOT NULL{optional}
         )
         """,
         answers=False,

@@ -11,7 +11,7 @@ from mainstem.postgres import statements
 from mainstem.postgres.keys import KEY_TYPES_BY_OID
 from mainstem.postgres.plan import Plan
 
-BIGINT, INTEGER, BYTEA, TIMESTAMPTZ = 20, 23, 17, 1184
+BIGINT, INTEGER, BYTEA, TIMESTAMPTZ, UUID = 20, 23, 17, 1184, 2950
 PLAIN, PARTITIONED = "r", "p"
 
 ALLOWED_TYPES = {
@@ -20,8 +20,10 @@ ALLOWED_TYPES = {
     "data": {BYTEA},
     "metadata": {BYTEA},
     "timestamp": {TIMESTAMPTZ},
+    "version": {BIGINT},
+    "event_id": {UUID},
 }
-OPTIONAL_COLUMNS = {"metadata"}
+OPTIONAL_COLUMNS = {"metadata", "version", "event_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,16 @@ class EventTable:
         """Whether events of this table can carry metadata."""
         return self.column("metadata") is not None
 
+    @property
+    def versioned(self) -> bool:
+        """Whether the events of each key are numbered, from 1."""
+        return self.column("version") is not None
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether events can carry an id of the caller's, which is saved once."""
+        return self.column("event_id") is not None
+
 
 def inspection(topic: str) -> Plan[EventTable]:
     """Look the table up in the catalog; UnknownTopic if it is not there."""
@@ -99,7 +111,7 @@ def shape_problem(table: EventTable) -> str | None:
         if column is not None and column.type_oid not in oids:
             return f"its column {name!r} is of type {column.type_name}"
     for column in table.columns:
-        ours = column.name in ALLOWED_TYPES and column.name not in {"id", *OPTIONAL_COLUMNS}
+        ours = column.name in ALLOWED_TYPES and column.name not in {"id", "metadata", "event_id"}
         if column.not_null and not (ours or column.has_default):
             return f"its column {column.name!r} is NOT NULL without a default"
     return None

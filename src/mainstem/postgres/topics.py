@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mainstem.errors import TopicExists
 from mainstem.postgres import naming, statements
 from mainstem.postgres.drivers.psycopg import run, run_atomically
-from mainstem.postgres.keys import key_type_named
+from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.plan import Plan
 from mainstem.postgres.table import EventTable, inspection
 
@@ -20,8 +20,8 @@ DEFAULT_PUBLICATION = "mainstem"
 def create_topic(
     connection: psycopg.Connection[Any],
     topic: str,
+    options: TopicOptions | None = None,
     *,
-    key_type: str = "uuid",
     publication: str = DEFAULT_PUBLICATION,
 ) -> bool:
     """Create the table `events.<topic>`, and let it join the replicator's publication.
@@ -29,9 +29,9 @@ def create_topic(
     True if it joined: the publication exists and the topic's name ends in `_events`.
     Without the publication the replicator's first start takes the table in.
     All of it is one transaction, or a savepoint in the caller's if one is open.
-    Raises InvalidName, ConfigurationError for a key type unknown to us, TopicExists.
+    Raises InvalidName and TopicExists.
     """
-    plan = creation(topic, key_type_named(key_type).name, publication)
+    plan = creation(topic, options or TopicOptions(), publication)
     return run_atomically(connection, plan)
 
 
@@ -51,7 +51,7 @@ def event_topics(connection: psycopg.Connection[Any]) -> list[str]:
     return run(connection, listing())
 
 
-def creation(topic: str, key_type: str, publication: str) -> Plan[bool]:
+def creation(topic: str, options: TopicOptions, publication: str) -> Plan[bool]:
     """Create the table and join the publication, in this order and in one transaction."""
     naming.checked(topic)
     naming.checked(publication, "publication")
@@ -60,7 +60,7 @@ def creation(topic: str, key_type: str, publication: str) -> Plan[bool]:
         yield statements.CREATE_SCHEMA
     if (yield statements.inspect(topic)):
         raise TopicExists(f"the table events.{topic} exists already")
-    yield statements.create_table(topic, key_type)
+    yield statements.create_table(topic, options)
     if not topic.endswith(naming.REPLICATED_SUFFIX):
         return False
     return (yield from joining(topic, publication))

@@ -26,7 +26,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from mainstem.event import Position
-from mainstem.metadata import encode_metadata
+from mainstem.metadata_codec import encode_metadata
 from mainstem.record import Record
 from mainstem.verification.report import EXAMPLES_MAX, NONE, Difference, Differences
 

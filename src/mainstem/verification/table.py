@@ -11,7 +11,7 @@ from psycopg import IsolationLevel
 
 from mainstem.errors import DecodeError, SchemaNotFound
 from mainstem.event import StoredEvent, parse_lsn
-from mainstem.metadata import decode_metadata
+from mainstem.metadata_codec import decode_metadata
 from mainstem.postgres import naming
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.topics import inspect_topic

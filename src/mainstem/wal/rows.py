@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mainstem.errors import DecodeError
-from mainstem.metadata import decode_metadata
+from mainstem.metadata_codec import decode_metadata
 from mainstem.record import Record
 from mainstem.refusals import refusal
 from mainstem.wal.pgoutput import Column, columns_of

@@ -12,6 +12,7 @@ from mainstem.errors import (
     ConnectionMisused,
     EventRefused,
     MainstemError,
+    OutcomeUnknown,
     ServerUnavailable,
     TableChanged,
     TopicExists,
@@ -121,9 +122,8 @@ def broken_off(error: psycopg.Error, *, commits: bool) -> ServerUnavailable:
     text = str(error).splitlines()[:1] if error.sqlstate is None else []
     reason = "".join(text) or f"{type(error).__name__} ({error.sqlstate})"
     if commits:
-        return ServerUnavailable(
+        return OutcomeUnknown(
             "the connection to PostgreSQL broke during the commit, so the outcome is unknown:"
-            f" the events are either all saved or not at all ({reason})",
-            hint="look for the events before saving them again",
+            f" the events are either all saved or not at all ({reason})"
         )
     return ServerUnavailable(f"PostgreSQL is away: {reason}")
