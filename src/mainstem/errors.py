@@ -29,8 +29,9 @@ MainstemError
 
 from __future__ import annotations
 
+import copy
 import enum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Retry(enum.Enum):
@@ -55,6 +56,12 @@ class MainstemError(Exception):
         self.message = message or (type(self).__doc__ or type(self).__name__).strip()
         self.hint = self.remedy if hint is None else hint
         super().__init__(self.message)
+
+    def again(self) -> Self:
+        """An equal error for another one who is concerned: each is raised once."""
+        twin = copy.copy(self)
+        twin.__cause__ = self.__cause__
+        return twin
 
     @property
     def name(self) -> str:

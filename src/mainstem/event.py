@@ -20,6 +20,7 @@ Key: TypeAlias = UUID | str | int | Decimal | bool | bytes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+NO_METADATA: Mapping[str, bytes] = MappingProxyType({})
 LSN_TEXT = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
@@ -58,7 +59,7 @@ class Event(Generic[P]):
     key: Key
     payload: P
     timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
-    metadata: Mapping[str, bytes] = field(default_factory=dict)
+    metadata: Mapping[str, bytes] = field(default_factory=lambda: NO_METADATA)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be an event; floor the time, freeze the metadata."""
@@ -93,14 +94,18 @@ class GenericPayload:
 
 def floored(moment: datetime) -> datetime:
     """The moment in UTC, floored to the millisecond, before 1970 too."""
-    if moment.tzinfo is None or moment.utcoffset() is None:
-        raise NaiveDatetime(f"the event's timestamp {moment.isoformat()} has no time zone")
-    utc = moment.astimezone(UTC)
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None or moment.utcoffset() is None:
+            raise NaiveDatetime(f"the event's timestamp {moment.isoformat()} has no time zone")
+        moment = moment.astimezone(UTC)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 def frozen(metadata: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """A read-only copy of the metadata; InvalidMetadata unless it maps str to bytes."""
+    if metadata is NO_METADATA:
+        return metadata
     if not isinstance(metadata, Mapping):
         raise InvalidMetadata(f"metadata must map str to bytes, not be {type(metadata).__name__}")
     for name, value in metadata.items():
@@ -108,7 +113,7 @@ def frozen(metadata: Mapping[str, bytes]) -> Mapping[str, bytes]:
             raise InvalidMetadata(
                 f"metadata must map str to bytes; entry {name!r} holds {type(value).__name__}"
             )
-    return MappingProxyType(dict(metadata))
+    return MappingProxyType(dict(metadata)) if metadata else NO_METADATA
 
 
 def to_millis(moment: datetime) -> int:

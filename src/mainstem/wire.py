@@ -20,13 +20,14 @@ from mainstem.errors import (
     ValueOutOfRange,
     WrongKeyType,
 )
-from mainstem.event import Event, Key, from_millis, to_millis
+from mainstem.event import EPOCH, Event, Key, from_millis, to_millis
 from mainstem.metadata_codec import encode_metadata
 from mainstem.record import Record
 from mainstem.schema.compile import decoder, encoder
 from mainstem.schema.declare import type_name
 from mainstem.schema.derive import schema_text
 from mainstem.schema.parse import parse_schema
+from mainstem.schema.shape import Shape
 
 RESERVED_NAMES = frozenset({"id", "lsn", "ordinal", "kid"})
 """Our own headers, and the one that the Java original writes for encrypted events."""
@@ -76,6 +77,7 @@ class Wire:
                 raise SchemaError(f"two of the types are called {type_name(cls)}")
         self._packers: dict[type, Packer] = {}
         self._decoders: dict[int, Callable[[bytes], Any]] = {}
+        self._names: dict[int, str] = {}
 
     def prepared(self, cls: type) -> bool:
         """Whether packing payloads of this class needs no registry any more."""
@@ -93,42 +95,75 @@ class Wire:
 
     def pack(self, event: Event[Any]) -> Record:
         """The event on the wire; any EventRefused, and what `prepare` raises."""
+        self.pack_metadata(event)
+        return Record(
+            key_bytes(event.key), self.frame(event), event.metadata, to_millis(event.timestamp)
+        )
+
+    def pack_metadata(self, event: Event[Any]) -> bytes | None:
+        """The event's metadata as the table's column holds it.
+
+        Raises ReservedMetadataName, and InvalidMetadata for what no table could hold.
+        """
+        if not event.metadata:
+            return None
         reserved = RESERVED_NAMES.intersection(event.metadata)
         if reserved:
             raise ReservedMetadataName(f"metadata holds the reserved name {min(reserved)!r}")
-        # Encoded to be checked: what no table could hold is refused here already.
-        encode_metadata(event.metadata)
-        timestamp_ms = to_millis(event.timestamp)
-        if timestamp_ms < 0:
+        return encode_metadata(event.metadata)
+
+    def frame(self, event: Event[Any]) -> bytes:
+        """The event's payload framed; EventRefused for it and for a time that Kafka cannot hold."""
+        if event.timestamp < EPOCH:
             raise ValueOutOfRange(
                 f"the event's time {event.timestamp.isoformat()} lies before 1970",
                 hint="Kafka holds no time before 1970: keep it in the payload",
             )
-        key = key_bytes(event.key)
         cls = type(event.payload)
-        packer = self._packers.get(cls) or self.prepare(cls)
-        data = packer.header + packer.encode(event.payload)
+        header, encode = self._packers.get(cls) or self.prepare(cls)
+        data = header + encode(event.payload)
         if len(data) > DATA_BYTES_MAX:
             raise ValueOutOfRange(f"a payload of {len(data)} bytes; at most {DATA_BYTES_MAX}")
-        return Record(key, data, event.metadata, timestamp_ms)
+        return data
 
     def unpack(self, record: Record, key_type: type = UUID) -> Event[Any]:
         """The event of a record; its payload's class is one of `types`, else GenericPayload.
 
         Raises DecodeError for bytes that are no event, and what the registry raises.
         """
-        data = record.data
-        if len(data) < HEADER.size or data[0] != MAGIC:
-            raise DecodeError(
-                f"the data is no frame: {len(data)} bytes, beginning with {data[:1].hex() or '-'}"
-            )
-        if len(data) > DATA_BYTES_MAX:
-            raise DecodeError(f"a payload of {len(data)} bytes; at most {DATA_BYTES_MAX}")
-        _, schema_id = HEADER.unpack_from(data)
-        decode = self._decoders.get(schema_id) or self._decoder(schema_id)
-        payload = decode(data[HEADER.size :])
+        payload = self.payload(record.data)
         key = key_from_bytes(record.key, key_type)
         return Event(key, payload, from_millis(record.timestamp_ms), record.metadata)
+
+    def payload(self, data: bytes) -> Any:
+        """The payload in a frame, as `unpack` has it and with its errors."""
+        schema_id = framed_id(data)
+        decode = self._decoders.get(schema_id) or self._decoder(schema_id)
+        return decode(data[HEADER.size :])
+
+    def type_name_of(self, data: bytes) -> str:
+        """The Avro full name of the payload in a frame, which is not decoded; as `unpack`."""
+        schema_id = framed_id(data)
+        name = self._names.get(schema_id)
+        if name is None:
+            name = self.schema_of(schema_id).name
+            if len(self._names) >= DECODERS_MAX:
+                self._names.clear()
+            self._names[schema_id] = name
+        return name
+
+    def schema_of(self, schema_id: int) -> Shape:
+        """The tree of a registered schema; DecodeError, and what the registry raises."""
+        if schema_id < 0:
+            raise DecodeError(f"the frame names schema {schema_id}; ids are not negative")
+        try:
+            return parse_schema(self._registry.by_id(schema_id))
+        except SchemaError as error:
+            raise DecodeError(f"schema {schema_id} of the registry: {error}") from error
+
+    def untyped(self) -> Wire:
+        """A wire over the same registry whose payloads are all GenericPayload."""
+        return Wire(self._registry)
 
     def _decoder(self, schema_id: int) -> Callable[[bytes], Any]:
         """The decoder of a registered schema."""
@@ -143,6 +178,18 @@ class Wire:
             self._decoders.clear()
         self._decoders[schema_id] = decode
         return decode
+
+
+def framed_id(data: bytes) -> int:
+    """The id of the schema in a frame; DecodeError for what is no frame, or too large a one."""
+    if len(data) < HEADER.size or data[0] != MAGIC:
+        raise DecodeError(
+            f"the data is no frame: {len(data)} bytes, beginning with {data[:1].hex() or '-'}"
+        )
+    if len(data) > DATA_BYTES_MAX:
+        raise DecodeError(f"a payload of {len(data)} bytes; at most {DATA_BYTES_MAX}")
+    schema_id: int = HEADER.unpack_from(data)[1]
+    return schema_id
 
 
 def key_bytes(key: Key) -> bytes:

@@ -31,8 +31,12 @@ DIE = """
 
 def break_connection(store: Any, observer: Connection) -> None:
     """End the store's own connection on the server, and wait until it is gone."""
-    pid = store._session._connection.info.backend_pid
-    observer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    writer = store._writer
+    sessions = [lane.session for lane in getattr(writer, "_lanes", [])] or [writer._session]
+    for session in sessions:
+        if session._connection is not None:
+            pid = session._connection.info.backend_pid
+            observer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
 
 def test_threads_share_a_store(

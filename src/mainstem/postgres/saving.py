@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from mainstem.errors import ConfigurationError, EventRefused, TableChanged
+from mainstem.errors import ConfigurationError, EventRefused, MainstemError, TableChanged
 from mainstem.event import Event, StoredEvent
 from mainstem.postgres import naming, statements
 from mainstem.postgres.packing import batches, packed
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.statements import Row, Statement, Target
 from mainstem.postgres.table import EventTable, inspection, shape_problem
+from mainstem.terms import NO_TERMS, Terms
 from mainstem.wire import Wire
 
 P = TypeVar("P")
 
-PACKED_INLINE_MAX: Final = 10
+PACKED_INLINE_MAX: Final = 300
 """More events than these are packed beside an event loop, not on it."""
+
+
+class Single(NamedTuple):
+    """One event of one caller, with what the caller expects."""
+
+    event: Event[Any]
+    terms: Terms = NO_TERMS
 
 
 class Saving:
@@ -30,13 +38,22 @@ class Saving:
         self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], EventTable] = {}
         self._packed: set[type] = set()
 
-    def one(self, scope: Scope, topic: str, event: Event[P]) -> Plan[StoredEvent[P]]:
+    def one(
+        self, scope: Scope, topic: str, event: Event[P], terms: Terms = NO_TERMS
+    ) -> Plan[StoredEvent[P]]:
         """Save one event by one statement; answers it with its id."""
         (stored,) = yield from self.many(scope, topic, (event,))
         return stored
 
+    def singles(
+        self, scope: Scope, topic: str, entries: Sequence[Single]
+    ) -> Plan[list[StoredEvent[Any] | MainstemError]]:
+        """Save each of them or not, by one statement where it can be; answers each outcome."""
+        stored = yield from self.many(scope, topic, [entry.event for entry in entries])
+        return list(stored)
+
     def many(
-        self, scope: Scope, topic: str, events: Sequence[Event[P]]
+        self, scope: Scope, topic: str, events: Sequence[Event[P]], terms: Terms = NO_TERMS
     ) -> Plan[list[StoredEvent[P]]]:
         """Save all of the events or none; answers them in their order with their ids."""
         if not events:

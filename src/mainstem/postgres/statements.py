@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mainstem.event import Key
 from mainstem.postgres import naming
-from mainstem.postgres.options import TopicOptions
 
 
 class Statement(NamedTuple):
@@ -47,14 +46,7 @@ BEGIN = Statement("BEGIN", answers=False)
 COMMIT = Statement("COMMIT", commits=True, answers=False)
 ROLLBACK = Statement("ROLLBACK", answers=False)
 
-# Two creators at once would trip over each other in CREATE SCHEMA and in the publication.
-CREATION_LOCK = Statement("SELECT pg_catalog.pg_advisory_xact_lock(7883957270161327437)")
-
-# CREATE SCHEMA IF NOT EXISTS asks for a privilege on the database even if there is nothing to do.
-SCHEMA_EXISTS = Statement(
-    f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{naming.EVENT_SCHEMA}'"
-)
-CREATE_SCHEMA = Statement(f'CREATE SCHEMA "{naming.EVENT_SCHEMA}"', answers=False)
+BACKEND_PID: Final = "SELECT pg_catalog.pg_backend_pid()"
 
 REPLICATED_TABLES = Statement(
     f"""
@@ -106,44 +98,9 @@ def inspect(topic: str) -> Statement:
     return Statement(INSPECT, (naming.checked(topic),))
 
 
-def create_table(topic: str, options: TopicOptions) -> Statement:
-    """The event table exactly as the formats of the design have it, and what was asked for."""
-    optional = ""
-    if options.versioned:
-        optional += ",\n            version bigint NOT NULL, UNIQUE (key, version)"
-    if options.idempotent:
-        optional += ",\n            event_id uuid UNIQUE"
-    return Statement(
-        f"""
-        CREATE TABLE {naming.table(topic)} (
-            id bigserial PRIMARY KEY,
-            key {options.key_type} NOT NULL,
-            data bytea NOT NULL,
-            metadata bytea,
-            timestamp timestamptz NOT NULL{optional}
-        )
-        """,
-        answers=False,
-    )
-
-
 def publishes(publication: str, topic: str) -> Statement:
     """Whether the publication holds the topic's table; no row if there is no publication."""
     return Statement(PUBLISHES, (naming.EVENT_SCHEMA, topic, publication))
-
-
-def add_to_publication(publication: str, topic: str) -> Statement:
-    """Let the publication carry the topic's table."""
-    quoted = naming.identifier(publication, "publication")
-    return Statement(f"ALTER PUBLICATION {quoted} ADD TABLE {naming.table(topic)}", answers=False)
-
-
-def announce_join(topic: str, oid: int) -> Statement:
-    """Tell the replicator, in the stream itself, that the table joined while it was empty."""
-    return Statement(
-        "SELECT pg_catalog.pg_logical_emit_message(true, 'mainstem', $1)",
-        (f"join {oid} {topic}",),
-    )
 
 
 def insert_one(table: Target, row: Row) -> Statement:

@@ -11,9 +11,10 @@ import psycopg
 
 from mainstem.event import Event, StoredEvent
 from mainstem.postgres.drivers.psycopg import lent, run, run_async, scope
-from mainstem.postgres.drivers.sessions import AsyncSession, Session
+from mainstem.postgres.drivers.sessions import AsyncSession, Session, connection_settings
 from mainstem.postgres.plan import Plan, Scope
-from mainstem.postgres.saving import Saving
+from mainstem.postgres.saving import Saving, Single
+from mainstem.postgres.writer import AsyncWriter, Writer
 from mainstem.registry.postgres import PostgresRegistry
 from mainstem.registry.registry import CachingRegistry, Registry
 from mainstem.wire import Wire
@@ -35,10 +36,11 @@ class PostgresEventStore:
     ServerUnavailable says so where it leaves open whether the events were saved.
     """
 
-    def __init__(self, saving: Saving, session: Session, release: Callable[[], None]) -> None:
-        """Work with these parts, and release what was made for this store at its end."""
+    def __init__(self, saving: Saving, dsn: str, release: Callable[[], None]) -> None:
+        """Save on connections of its own to this address, and release the rest at the end."""
         self._saving = saving
-        self._session = session
+        self._writer = Writer(saving, Session(dsn))
+        self._session = Session(dsn)
         self._release = release
 
     @classmethod
@@ -50,14 +52,16 @@ class PostgresEventStore:
         Schemas are kept in tables of the same database unless a registry is given.
         ConfigurationError if `dsn` cannot be an address.
         """
-        session = Session(dsn)
+        connection_settings(dsn)
         registry, release = chosen(registry, dsn)
-        return cls(Saving(Wire(registry, types)), session, release)
+        return cls(Saving(Wire(registry, types)), dsn, release)
 
     def save(
         self, topic: str, event: Event[P], *, within: psycopg.Connection[Any] | None = None
     ) -> StoredEvent[P]:
         """Save the event; it comes back with the id of its row."""
+        if within is None:
+            return self._writer.save(topic, Single(event))
         return self._run(partial(self._saving.one, topic=topic, event=event), within)
 
     def save_many(
@@ -71,7 +75,8 @@ class PostgresEventStore:
         return self._run(partial(self._saving.many, topic=topic, events=list(events)), within)
 
     def close(self) -> None:
-        """Close what the store opened; twice is fine."""
+        """Finish the saves that were accepted, and close what was opened; twice is fine."""
+        self._writer.close()
         self._session.close()
         self._release()
 
@@ -100,10 +105,11 @@ class PostgresEventStore:
 class AsyncPostgresEventStore:
     """PostgresEventStore for asyncio, with the same promises; tasks of one loop may share it."""
 
-    def __init__(self, saving: Saving, session: AsyncSession, release: Callable[[], None]) -> None:
-        """Work with these parts, and release what was made for this store at its end."""
+    def __init__(self, saving: Saving, dsn: str, release: Callable[[], None]) -> None:
+        """Save on connections of its own to this address, and release the rest at the end."""
         self._saving = saving
-        self._session = session
+        self._writer = AsyncWriter(saving, [AsyncSession(dsn), AsyncSession(dsn)])
+        self._session = AsyncSession(dsn)
         self._release = release
 
     @classmethod
@@ -115,14 +121,16 @@ class AsyncPostgresEventStore:
         Schemas are kept in tables of the same database unless a registry is given.
         ConfigurationError if `dsn` cannot be an address.
         """
-        session = AsyncSession(dsn)
+        connection_settings(dsn)
         registry, release = chosen(registry, dsn)
-        return cls(Saving(Wire(registry, types)), session, release)
+        return cls(Saving(Wire(registry, types)), dsn, release)
 
     async def save(
         self, topic: str, event: Event[P], *, within: psycopg.AsyncConnection[Any] | None = None
     ) -> StoredEvent[P]:
         """Save the event; it comes back with the id of its row."""
+        if within is None:
+            return await self._writer.save(topic, Single(event))
         return await self._run(partial(self._saving.one, topic=topic, event=event), within)
 
     async def save_many(
@@ -137,7 +145,8 @@ class AsyncPostgresEventStore:
         return await self._run(make_plan, within)
 
     async def close(self) -> None:
-        """Close what the store opened; twice is fine."""
+        """Finish the saves that were accepted, and close what was opened; twice is fine."""
+        await self._writer.close()
         await self._session.close()
         self._release()
 

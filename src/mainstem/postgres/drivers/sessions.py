@@ -4,8 +4,9 @@ It is opened when first needed and in autocommit mode: what a plan does not begi
 itself. A connection that broke while it was idle is replaced before anything is sent; one that
 is not idle after a plan is thrown away, which rolls back.
 
-It never prepares statements. That works through any PgBouncer, and parsing an INSERT costs
-some 60 us (measured), a fraction of the commit.
+Statements are prepared, which saves some 60 us of 400 each, unless a pooler stands between: the
+server behind PgBouncer in transaction mode may be another one for each statement. A pooler is
+known by the backend's process id, which it does not pass on.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mainstem.postgres.drivers.psycopg import (
     scope,
 )
 from mainstem.postgres.plan import Plan, Scope
+from mainstem.postgres.statements import BACKEND_PID
 
 T = TypeVar("T")
 
@@ -76,8 +78,7 @@ class Session:
         if self._connection is None or not alive(self._connection):
             if self._connection is not None:
                 self._connection.close()
-            with mapped():
-                self._connection = psycopg.Connection.connect(**self._settings)
+            self._connection = connect_with(self._settings)
         return self._connection
 
 
@@ -116,13 +117,29 @@ class AsyncSession:
                 await self._connection.close()
             with mapped():
                 self._connection = await psycopg.AsyncConnection.connect(**self._settings)
+                found = await (await self._connection.execute(BACKEND_PID)).fetchone()
+            prepare_if_direct(self._connection, found)
         return self._connection
 
 
 def connect(dsn: str) -> SyncConnection:
     """A connection of our own, in autocommit mode; ServerUnavailable if the server is away."""
+    return connect_with(connection_settings(dsn))
+
+
+def connect_with(settings: dict[str, Any]) -> SyncConnection:
+    """A connection that prepares its statements where it may."""
     with mapped():
-        return psycopg.Connection.connect(**connection_settings(dsn))
+        connection = psycopg.Connection.connect(**settings)
+        found = connection.execute(BACKEND_PID).fetchone()
+    prepare_if_direct(connection, found)
+    return connection
+
+
+def prepare_if_direct(connection: SyncConnection | AsyncConnection, found: Any) -> None:
+    """Let the connection prepare its statements, unless a pooler stands between."""
+    if found == (connection.pgconn.backend_pid,):
+        connection.prepare_threshold = 0
 
 
 def connection_settings(dsn: str) -> dict[str, Any]:
