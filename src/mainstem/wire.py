@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from mainstem.correlation import RESERVED_NAMES
 from mainstem.errors import (
     DecodeError,
     ReservedMetadataName,
@@ -28,9 +29,6 @@ from mainstem.schema.declare import type_name
 from mainstem.schema.derive import schema_text
 from mainstem.schema.parse import parse_schema
 from mainstem.schema.shape import Shape
-
-RESERVED_NAMES = frozenset({"id", "lsn", "ordinal", "kid"})
-"""Our own headers, and the one that the Java original writes for encrypted events."""
 
 MAGIC = 0
 HEADER = struct.Struct(">Bi")

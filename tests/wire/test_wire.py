@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainstem.correlation import RESERVED_NAMES
 from mainstem.errors import (
     DecodeError,
     InvalidMetadata,
@@ -26,7 +27,7 @@ from mainstem.event import Event, GenericPayload
 from mainstem.record import Record
 from mainstem.registry.memory import MemoryRegistry
 from mainstem.schema.declare import Int32, event_type
-from mainstem.wire import RESERVED_NAMES, Wire, key_bytes, key_from_bytes
+from mainstem.wire import Wire, key_bytes, key_from_bytes
 from tests.schema.payloads import Everything
 from tests.schema.strategies import EVERYTHING
 
