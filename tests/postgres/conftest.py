@@ -1,19 +1,22 @@
-"""A database of their own for the store's tests, and both faces of the store over it."""
+"""A database of their own for the store's tests on each server, and both faces of the store."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mainstem.postgres.store import AsyncPostgresEventStore, PostgresEventStore
 from mainstem.postgres.topics import create_topic
 from mainstem.registry.memory import MemoryRegistry
+from tests.postgres import debian
 
 
 async def settled(value: Any) -> Any:
@@ -48,14 +51,53 @@ class Face(NamedTuple):
         await settled(self.connection.rollback())
 
 
+SERVERS = ("postgresql-18", "postgresql-15")
+
+BOTH_SERVERS = pytest.mark.parametrize("server", SERVERS, indirect=True)
+"""For tests that run on the stack's PostgreSQL and on Debian's; others run on the stack's."""
+
+
 @pytest.fixture(scope="session")
-def store_database(database_url: str) -> Iterator[str]:
+def postgres15_url() -> Iterator[str]:
+    """Address of a PostgreSQL 15 of the tests' own."""
+    if not debian.available():
+        pytest.skip(f"no PostgreSQL 15 in {debian.BINARIES}: apt-get install postgresql-15")
+    # Not pytest's own folder: a server that root starts runs as nobody, who cannot enter there.
+    with TemporaryDirectory(prefix="mainstem-pg15-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with debian.running(home) as address:
+            yield address
+
+
+@pytest.fixture(scope="session")
+def store_databases(database_url: str) -> Iterator[dict[str, str]]:
+    """By address of a server, the database made there for the store's tests."""
+    made: dict[str, str] = {}
+    yield made
+    # The other server goes with all that it holds.
+    if database_url in made:
+        name = conninfo_to_dict(made[database_url])["dbname"]
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> str:
+    """Address of the server that the test is for: the stack's, unless it asks for the other."""
+    old = getattr(request, "param", SERVERS[0]) == SERVERS[1]
+    return str(request.getfixturevalue("postgres15_url" if old else "database_url"))
+
+
+@pytest.fixture
+def store_database(server: str, store_databases: dict[str, str]) -> str:
     """A database for the store's tests, so that no replicator of other tests meets its tables."""
-    name = f"store_{uuid4().hex[:12]}"
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield make_conninfo(database_url, dbname=name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    if server not in store_databases:
+        name = f"store_{uuid4().hex[:12]}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        store_databases[server] = make_conninfo(server, dbname=name)
+    return store_databases[server]
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ from mainstem.event import Event, Key, StoredEvent
 from mainstem.metadata_codec import decode_metadata
 from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import create_topic
-from tests.postgres.conftest import Face, count, settled
+from tests.postgres.conftest import BOTH_SERVERS, Face, count, settled
 from tests.postgres.payloads import Noted, Undeclared, noted
+
+pytestmark = BOTH_SERVERS
 
 Connection = psycopg.Connection[Any]
 

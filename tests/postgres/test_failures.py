@@ -1,9 +1,10 @@
-"""psycopg's errors become ours, all of them, without what they say of rows."""
+"""The errors of each driver become ours, all of them, without what they say of rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from psycopg import errors as psycopg_errors
@@ -12,10 +13,13 @@ from mainstem.errors import (
     ConfigurationError,
     EventRefused,
     MainstemError,
+    OutcomeUnknown,
     ServerUnavailable,
+    TableChanged,
     TransactionFailed,
 )
-from mainstem.postgres.drivers.failures import mapped
+from mainstem.postgres.drivers import asyncpg_failures
+from mainstem.postgres.drivers.failures import mapped, translated
 from tests.postgres.conftest import Face
 from tests.postgres.payloads import noted
 
@@ -30,6 +34,19 @@ THEIRS = sorted(
     key=lambda kind: kind.__name__,
 )
 
+OURS_TO_MAP = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+OF_ASYNCPG: list[type[Any]] = sorted(
+    (
+        kind
+        for kind in vars(asyncpg.exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, OURS_TO_MAP)
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+LOST: tuple[type[OSError], ...] = (ConnectionResetError, BrokenPipeError, TimeoutError, OSError)
+
 
 @pytest.mark.parametrize("kind", THEIRS, ids=lambda kind: kind.__name__)
 def test_every_error_has_one_of_ours(kind: type[psycopg.Error]) -> None:
@@ -40,6 +57,61 @@ def test_every_error_has_one_of_ours(kind: type[psycopg.Error]) -> None:
     if kind.sqlstate is not None:
         assert "hidden" not in caught.value.message
     assert isinstance(caught.value.__cause__, kind)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("kind", OF_ASYNCPG, ids=lambda kind: kind.__name__)
+def test_every_error_of_asyncpg_has_one_of_ours(kind: type[Exception], *, closed: bool) -> None:
+    """Aim: as for psycopg. Method: translate each class, made with a secret."""
+    ours = asyncpg_failures.translated(kind("row (hidden)"), closed=closed)
+
+    assert isinstance(ours, MainstemError)
+    assert "hidden" not in ours.message
+
+
+def test_both_drivers_mean_the_same_by_a_state() -> None:
+    """Aim: one table. Method: each SQLSTATE that both know, through both of them."""
+    shared = 0
+    for kind in OF_ASYNCPG:
+        state = getattr(kind, "sqlstate", None)
+        # asyncpg has a class of its own for a statement that was prepared too early.
+        if state is None or kind is asyncpg.InvalidCachedStatementError:
+            continue
+        try:
+            psycopgs = psycopg_errors.lookup(state)
+        except KeyError:
+            continue
+        shared += 1
+        theirs = translated(psycopgs("…"))
+        ours = asyncpg_failures.translated(kind("…"), closed=False)
+
+        assert type(ours) is type(theirs), state
+    assert shared > 200
+
+
+@pytest.mark.parametrize("kind", LOST, ids=lambda kind: kind.__name__)
+def test_a_connection_lost_in_a_commit_leaves_the_outcome_open(kind: type[OSError]) -> None:
+    """Aim: the one honest answer. Method: lose it with and without a commit, by each driver."""
+    lost = [
+        translated(kind("…"), commits=True),
+        asyncpg_failures.translated(kind("…"), closed=True, commits=True),
+        translated(psycopg.OperationalError("…"), commits=True),
+        translated(psycopg_errors.lookup("57P01")("…"), commits=True),
+        asyncpg_failures.translated(asyncpg.InterfaceError("…"), closed=True, commits=True),
+        asyncpg_failures.translated(
+            asyncpg.ConnectionDoesNotExistError("…"), closed=True, commits=True
+        ),
+    ]
+
+    assert {type(error) for error in lost} == {OutcomeUnknown}
+    assert type(translated(kind("…"))) is ServerUnavailable
+
+
+def test_a_statement_of_asyncpgs_cache_that_is_stale_is_a_changed_table() -> None:
+    """Aim: the caller starts over. Method: asyncpg's own class for it."""
+    error = asyncpg.InvalidCachedStatementError("…")
+
+    assert type(asyncpg_failures.translated(error, closed=False)) is TableChanged
 
 
 @pytest.mark.parametrize(

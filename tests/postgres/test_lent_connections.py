@@ -33,6 +33,20 @@ def test_row_and_cursor_factories_of_the_caller_do_not_matter(
     assert [event.id for event in (one, *many)] == [1, 2, 3]
 
 
+def test_adapters_of_the_caller_do_not_matter(
+    sync_store: PostgresEventStore, store_database: str, new_topic: str, observer: Connection
+) -> None:
+    """Aim: values are converted as psycopg does. Method: a loader and a dumper that mislead."""
+    with psycopg.connect(store_database) as connection:
+        connection.adapters.register_loader("int8", psycopg.types.string.TextLoader)
+        connection.adapters.register_loader("int8", psycopg.types.string.TextBinaryLoader)
+        connection.adapters.register_dumper(bytes, psycopg.types.string.StrDumper)
+        one = sync_store.save(new_topic, noted(), within=connection)
+
+    assert one.id == 1
+    assert count(observer, new_topic) == 1
+
+
 def test_pipeline_mode_works(
     sync_store: PostgresEventStore, store_database: str, new_topic: str, observer: Connection
 ) -> None:

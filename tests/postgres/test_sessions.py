@@ -34,8 +34,8 @@ def break_connection(store: Any, observer: Connection) -> None:
     writer = store._writer
     sessions = [lane.session for lane in getattr(writer, "_lanes", [])] or [writer._session]
     for session in sessions:
-        if session._connection is not None:
-            pid = session._connection.info.backend_pid
+        if session._cursor is not None:
+            pid = session._cursor.connection.info.backend_pid
             observer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mainstem.errors import InvalidName
 
@@ -20,6 +21,7 @@ def checked(name: str, what: str = "topic") -> str:
     return name
 
 
+@lru_cache(1024)
 def table(topic: str) -> str:
     """The quoted event table of a topic: `"events"."order_events"`."""
     return f'"{EVENT_SCHEMA}"."{checked(topic)}"'

@@ -1,73 +1,157 @@
 """psycopg 3 as a driver: run a plan on a connection, in the transaction that is there.
 
-Statements go out through a cursor that we make, so neither the row factory nor the cursor
-factory of a caller's connection matters.
+Statements go out through a cursor that we make, so that nothing which a caller set up matters:
+neither the row factory and cursor factory of the connection, nor its adapters.
 Prepared statements: a caller's connection follows its own `prepare_threshold`, as it does for
-the caller's statements; ours never prepare (see sessions.py). So PgBouncer is never surprised.
+the caller's statements; ours prepare unless a pooler stands between (see sessions.py). So
+PgBouncer is never surprised.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from contextlib import closing
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-from mainstem.errors import ConnectionMisused, MainstemError, MissingExtra
-from mainstem.postgres.plan import Call, Plan, Scope, Step
+from mainstem.errors import MissingExtra
+from mainstem.postgres.plan import Plan, Scope
+from mainstem.postgres.statements import Statement
 
 try:
     import psycopg
 except ImportError as error:
     raise MissingExtra("psycopg", "the PostgreSQL store") from error
 
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from mainstem.postgres.drivers.failures import mapped
+from mainstem.postgres.drivers.failures import FOREIGN, mapped, translated
+from mainstem.postgres.drivers.loop import drive, drive_async
+from mainstem.postgres.drivers.sqlstates import (
+    closed_connection,
+    failed_transaction,
+    no_transaction,
+)
 
 T = TypeVar("T")
-C = TypeVar("C", "psycopg.Connection[Any]", "psycopg.AsyncConnection[Any]")
 
 SyncConnection: TypeAlias = psycopg.Connection[Any]
 AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 PARAMETER: Final = re.compile(r"\$\d+")
+TEXTS_MAX: Final = 1024
+"""Texts of statements whose placeholders are remembered: some for each topic."""
+ADAPTERS: Final = AdaptersMap(psycopg.adapters)
+"""How psycopg converts values by itself."""
+REMEDY: Final = "with connection.transaction(): …"
+
+
+class Cursor(psycopg.Cursor[tuple[Any, ...]]):
+    """A cursor that converts values as psycopg does by itself."""
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Those of psycopg and not those of the connection."""
+        return ADAPTERS
+
+
+class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
+    """As `Cursor`, for asyncio."""
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Those of psycopg and not those of the connection."""
+        return ADAPTERS
+
+
+class LentConnection:
+    """A psycopg.Connection of the caller's."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: SyncConnection) -> None:
+        """Keep it; `run` checks what state it is in."""
+        self._connection = connection
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is of no use any more."""
+        return self._connection.closed
+
+    def run(self, make_plan: Callable[[Scope], Plan[T]]) -> T:
+        """Run the plan in the caller's transaction; ConnectionMisused if there can be none."""
+        check_transaction(self._connection)
+        return run(self._connection, make_plan(scope(self._connection, own=False)))
+
+
+class AsyncLentConnection:
+    """A psycopg.AsyncConnection of the caller's."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Keep it; `run` checks what state it is in."""
+        self._connection = connection
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is of no use any more."""
+        return self._connection.closed
+
+    async def run(self, make_plan: Callable[[Scope], Plan[T]]) -> T:
+        """Run the plan in the caller's transaction; ConnectionMisused if there can be none."""
+        check_transaction(self._connection)
+        return await run_async(self._connection, make_plan(scope(self._connection, own=False)))
 
 
 def run(connection: SyncConnection, plan: Plan[T]) -> T:
     """Run the plan; nothing begins, commits or rolls back but what the plan says."""
-    with closing(plan), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        try:
-            step = next(plan)
-            while True:
-                try:
-                    answer = perform(cursor, step)
-                except MainstemError as error:
-                    step = plan.throw(error)
-                else:
-                    step = plan.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    with cursor_of(connection) as cursor:
+        return run_on(cursor, plan)
 
 
 async def run_async(connection: AsyncConnection, plan: Plan[T]) -> T:
-    """As `run`, for asyncio; calls that may wait or compute for long go to a thread."""
-    with closing(plan):
-        async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
-            try:
-                step = next(plan)
-                while True:
-                    try:
-                        answer = await perform_async(cursor, step)
-                    except MainstemError as error:
-                        step = plan.throw(error)
-                    else:
-                        step = plan.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+    """As `run`, for asyncio."""
+    async with async_cursor_of(connection) as cursor:
+        return await run_on_async(cursor, plan)
+
+
+def run_on(cursor: Cursor, plan: Plan[T]) -> T:
+    """As `run`, on a cursor that may be used again."""
+
+    def perform(step: Statement) -> Any:
+        try:
+            cursor.execute(placeholders(step.sql), step.params, binary=True)
+            return cursor.fetchall() if step.answers else []
+        except FOREIGN as error:
+            raise translated(error, commits=step.commits) from error
+
+    return drive(plan, perform)
+
+
+async def run_on_async(cursor: AsyncCursor, plan: Plan[T]) -> T:
+    """As `run_on`, for asyncio."""
+
+    async def perform(step: Statement) -> Any:
+        try:
+            await cursor.execute(placeholders(step.sql), step.params, binary=True)
+            return await cursor.fetchall() if step.answers else []
+        except FOREIGN as error:
+            raise translated(error, commits=step.commits) from error
+
+    return await drive_async(plan, perform)
+
+
+def cursor_of(connection: SyncConnection) -> Cursor:
+    """A cursor of ours on the connection."""
+    return Cursor(connection, row_factory=tuple_row)
+
+
+def async_cursor_of(connection: AsyncConnection) -> AsyncCursor:
+    """A cursor of ours on the connection."""
+    return AsyncCursor(connection, row_factory=tuple_row)
 
 
 def run_atomically(connection: SyncConnection, plan: Plan[T]) -> T:
@@ -77,59 +161,28 @@ def run_atomically(connection: SyncConnection, plan: Plan[T]) -> T:
         return run(connection, plan)
 
 
-def perform(cursor: psycopg.Cursor[Any], step: Step) -> Any:
-    """Do one step: the rows of a statement, or what a call returns."""
-    if isinstance(step, Call):
-        return step.function()
-    with mapped(commits=step.commits):
-        cursor.execute(placeholders(step.sql), step.params, binary=True)
-        return cursor.fetchall() if step.answers else []
-
-
-async def perform_async(cursor: psycopg.AsyncCursor[Any], step: Step) -> Any:
-    """Do one step without holding up the event loop."""
-    if isinstance(step, Call):
-        return await asyncio.to_thread(step.function)
-    with mapped(commits=step.commits):
-        await cursor.execute(placeholders(step.sql), step.params, binary=True)
-        return await cursor.fetchall() if step.answers else []
-
-
+@lru_cache(TEXTS_MAX)
 def placeholders(sql: str) -> bytes:
     """`$1, $2` as psycopg's binary placeholders: a seventh of the time for arrays of bytea."""
     return PARAMETER.sub("%b", sql).encode()
 
 
-def lent(connection: object, kind: type[C]) -> C:
-    """The caller's connection, fit to save within; ConnectionMisused if it is not.
+def check_transaction(connection: SyncConnection | AsyncConnection) -> None:
+    """Raise ConnectionMisused for a connection that cannot be saved within.
 
-    It must be of the kind that the store's face works with, and open to a transaction:
-    in autocommit mode outside a transaction each statement would commit by itself.
+    In autocommit mode outside a transaction each statement would commit by itself.
     """
-    if not isinstance(connection, kind):
-        raise ConnectionMisused(
-            f"within= takes a psycopg.{kind.__name__} here, not {type(connection).__name__}",
-            hint="PostgresEventStore takes psycopg.Connection,"
-            " AsyncPostgresEventStore takes psycopg.AsyncConnection",
-        )
     check_usable(connection)
     if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-        raise ConnectionMisused(
-            "the connection given by within= is in autocommit mode and in no transaction",
-            hint="open one: with connection.transaction(): …; or save without within=",
-        )
-    return connection
+        raise no_transaction(REMEDY)
 
 
 def check_usable(connection: SyncConnection | AsyncConnection) -> None:
     """Raise ConnectionMisused for a connection that is closed or in a failed transaction."""
     if connection.closed:
-        raise ConnectionMisused("the connection is closed", hint="open a new one")
+        raise closed_connection()
     if connection.pgconn.transaction_status == TransactionStatus.INERROR:
-        raise ConnectionMisused(
-            "the connection's transaction has failed, so PostgreSQL takes nothing more in it",
-            hint="roll it back, or use a savepoint around what may fail",
-        )
+        raise failed_transaction()
 
 
 def scope(connection: SyncConnection | AsyncConnection, *, own: bool) -> Scope:

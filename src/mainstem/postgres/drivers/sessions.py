@@ -24,9 +24,13 @@ from mainstem.errors import ConfigurationError, ConnectionMisused
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.psycopg import (
     AsyncConnection,
+    AsyncCursor,
+    Cursor,
     SyncConnection,
-    run,
-    run_async,
+    async_cursor_of,
+    cursor_of,
+    run_on,
+    run_on_async,
     scope,
 )
 from mainstem.postgres.plan import Plan, Scope
@@ -52,34 +56,34 @@ class Session:
         """Keep the address; ConfigurationError if it cannot be one."""
         self._settings = connection_settings(dsn)
         self._lock = threading.Lock()
-        self._connection: SyncConnection | None = None
+        self._cursor: Cursor | None = None
         self._closed = False
 
     def run(self, make_plan: Callable[[Scope], Plan[T]]) -> T:
         """Run one plan on a connection that was healthy when it began."""
         with self._lock:
-            connection = self._healthy()
+            cursor = self._healthy()
             try:
-                return run(connection, make_plan(scope(connection, own=True)))
+                return run_on(cursor, make_plan(scope(cursor.connection, own=True)))
             finally:
-                if not idle(connection):
-                    connection.close()
+                if not idle(cursor.connection):
+                    cursor.connection.close()
 
     def close(self) -> None:
         """Close the connection; twice is fine."""
         with self._lock:
             self._closed = True
-            if self._connection is not None:
-                self._connection.close()
+            if self._cursor is not None:
+                self._cursor.connection.close()
 
-    def _healthy(self) -> SyncConnection:
+    def _healthy(self) -> Cursor:
         if self._closed:
             raise closed_store()
-        if self._connection is None or not alive(self._connection):
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = connect_with(self._settings)
-        return self._connection
+        if self._cursor is None or not alive(self._cursor.connection):
+            if self._cursor is not None:
+                self._cursor.connection.close()
+            self._cursor = cursor_of(connect_with(self._settings))
+        return self._cursor
 
 
 class AsyncSession:
@@ -89,37 +93,41 @@ class AsyncSession:
         """Keep the address; ConfigurationError if it cannot be one."""
         self._settings = connection_settings(dsn)
         self._lock = asyncio.Lock()
-        self._connection: AsyncConnection | None = None
+        self._cursor: AsyncCursor | None = None
         self._closed = False
 
     async def run(self, make_plan: Callable[[Scope], Plan[T]]) -> T:
         """Run one plan on a connection that was healthy when it began."""
         async with self._lock:
-            connection = await self._healthy()
+            cursor = await self._healthy()
             try:
-                return await run_async(connection, make_plan(scope(connection, own=True)))
+                return await run_on_async(cursor, make_plan(scope(cursor.connection, own=True)))
             finally:
-                if not idle(connection):
-                    await connection.close()
+                if not idle(cursor.connection):
+                    await cursor.connection.close()
 
     async def close(self) -> None:
         """Close the connection; twice is fine."""
         async with self._lock:
             self._closed = True
-            if self._connection is not None:
-                await self._connection.close()
+            if self._cursor is not None:
+                await self._cursor.connection.close()
 
-    async def _healthy(self) -> AsyncConnection:
+    async def _healthy(self) -> AsyncCursor:
         if self._closed:
             raise closed_store()
-        if self._connection is None or not alive(self._connection):
-            if self._connection is not None:
-                await self._connection.close()
-            with mapped():
-                self._connection = await psycopg.AsyncConnection.connect(**self._settings)
-                found = await (await self._connection.execute(BACKEND_PID)).fetchone()
-            prepare_if_direct(self._connection, found)
-        return self._connection
+        if self._cursor is None or not alive(self._cursor.connection):
+            if self._cursor is not None:
+                await self._cursor.connection.close()
+            self._cursor = await self._connected()
+        return self._cursor
+
+    async def _connected(self) -> AsyncCursor:
+        with mapped():
+            connection = await psycopg.AsyncConnection.connect(**self._settings)
+            found = await (await connection.execute(BACKEND_PID)).fetchone()
+        prepare_if_direct(connection, found)
+        return async_cursor_of(connection)
 
 
 def connect(dsn: str) -> SyncConnection:
