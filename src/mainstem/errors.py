@@ -13,7 +13,8 @@ MainstemError
 │   ├── ReservedMetadataName    metadata named `id`, `lsn`, `ordinal` or `kid`
 │   ├── InvalidMetadata         metadata that is no mapping of str to bytes, or too large
 │   ├── ValueOutOfRange         a value that its Avro, Kafka or column type cannot hold
-│   └── TableChanged            the topic's table was dropped or altered meanwhile
+│   ├── TableChanged            the topic's table was dropped or altered meanwhile
+│   └── DuplicateRow            a unique constraint of the topic's table forbids the row
 ├── SchemaError                 a class or schema text that is no valid Avro schema of ours
 ├── DecodeError                 bytes that are not what they should be
 ├── SchemaNotFound              the registry knows no such schema
@@ -145,6 +146,12 @@ class TableChanged(EventRefused):
 
     retry = Retry.LATER
     remedy = "roll the transaction back and run it again: the table will be looked at afresh"
+
+
+class DuplicateRow(EventRefused):
+    """A row with the same unique values is in the topic's table already."""
+
+    remedy = "look at the constraint that the message names"
 
 
 class SchemaError(MainstemError):

@@ -9,10 +9,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from mainstem.event import Key
+from mainstem.event import Key, StoredEvent
 
 
 class Expected(enum.Enum):
@@ -57,6 +57,15 @@ class AppendCondition:
     after: int = 0
     snapshot: str | None = None
     """PostgreSQL's pg_snapshot of the reading that the decision was made on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a decision is made on, and the condition under which its outcome may be saved."""
+
+    events: tuple[StoredEvent[Any], ...]
+    """All that fit the query, in the order of their ids."""
+    condition: AppendCondition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,26 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from mainstem.errors import ConfigurationError, EventRefused, MainstemError, TableChanged
-from mainstem.event import Event, StoredEvent
+from mainstem.errors import (
+    ConfigurationError,
+    EventRefused,
+    MainstemError,
+    ServerUnavailable,
+    TableChanged,
+)
+from mainstem.event import Event, StoredEvent, stored_event
 from mainstem.postgres import naming, statements
+from mainstem.postgres.concurrency.asking import Asked, asked
+from mainstem.postgres.concurrency.conditions import checked_query, deciding, guarded
+from mainstem.postgres.concurrency.judging import AnotherTable, Ground, Item, Outcome
+from mainstem.postgres.concurrency.singly import each
+from mainstem.postgres.concurrency.statements import ANY_VERSION, Draft
+from mainstem.postgres.concurrency.together import all_or_none
 from mainstem.postgres.packing import batches, packed
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.statements import Row, Statement, Target
 from mainstem.postgres.table import EventTable, inspection, shape_problem
-from mainstem.terms import NO_TERMS, Terms
+from mainstem.terms import NO_TERMS, Decision, EventQuery, Terms
 from mainstem.wire import Wire
 
 P = TypeVar("P")
@@ -37,62 +49,195 @@ class Saving:
         self._wire = wire
         self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], EventTable] = {}
         self._packed: set[type] = set()
+        self.numbered: set[str] = set()
+        """Topics where a save may wait for another transaction: two rows of it may exclude."""
 
     def one(
         self, scope: Scope, topic: str, event: Event[P], terms: Terms = NO_TERMS
     ) -> Plan[StoredEvent[P]]:
-        """Save one event by one statement; answers it with its id."""
-        (stored,) = yield from self.many(scope, topic, (event,))
-        return stored
+        """Save one event; answers it with its id, and its version where the topic has them.
 
-    def singles(
-        self, scope: Scope, topic: str, entries: Sequence[Single]
-    ) -> Plan[list[StoredEvent[Any] | MainstemError]]:
-        """Save each of them or not, by one statement where it can be; answers each outcome."""
-        stored = yield from self.many(scope, topic, [entry.event for entry in entries])
-        return list(stored)
+        It is one statement, unless it must wait for others or the terms hold a condition.
+        """
+        (stored,) = yield from self.many(scope, topic, (event,), terms)
+        return stored
 
     def many(
         self, scope: Scope, topic: str, events: Sequence[Event[P]], terms: Terms = NO_TERMS
     ) -> Plan[list[StoredEvent[P]]]:
-        """Save all of the events or none; answers them in their order with their ids."""
+        """Save all of the events or none; answers them in their order with their ids.
+
+        `terms.expected_version` is about the streams as they are before this save. Events whose
+        `terms.event_ids` are saved already come back as they were saved first.
+        """
         if not events:
             return []
-        ids = yield from self._remembered(scope, naming.checked(topic), events)
+        saved = yield from self._remembered(scope, naming.checked(topic), events, terms)
+        if not saved:
+            table = yield from self._look_up(scope, topic)
+            batch = yield from self._batch(table, events, terms)
+            saved = yield from self._carried_out(scope, batch)
+        if not saved:
+            raise left_out(topic, 0, len(events))
+        return saved
+
+    def singles(
+        self, scope: Scope, topic: str, entries: Sequence[Single]
+    ) -> Plan[list[StoredEvent[Any] | MainstemError]]:
+        """Save each of them or not, by one statement where it can be; answers each outcome.
+
+        For connections of our own. What is raised concerns all, and then nothing is saved.
+        """
+        assert scope.own, "each of them is a transaction"
+        table = self._tables.get((scope.database, naming.checked(topic)))
+        if table is None:
+            table = yield from self._look_up(scope, topic)
+        if not table.versioned and all(entry.terms == NO_TERMS for entry in entries):
+            saved = yield from self.many(scope, topic, [entry.event for entry in entries])
+            return list(saved)
+        try:
+            return (yield from self._each(scope, table, entries))
+        except TableChanged:
+            table = yield from self._look_up(scope, topic)
+            return (yield from self._each(scope, table, entries))
+
+    def rows(self, scope: Scope, topic: str, rows: Sequence[Row]) -> Plan[list[int]]:
+        """Insert rows that were encoded before, all or none; answers their ids."""
+        if not rows:
+            return []
+        table = self._tables.get((scope.database, naming.checked(topic)))
+        ids: list[int] = []
+        if table is not None and not table.versioned:
+            try:
+                ids = yield from inserting(table, rows, own=scope.own)
+            except TableChanged:
+                del self._tables[scope.database, topic]
+                if not scope.own:
+                    raise
         if not ids:
             table = yield from self._look_up(scope, topic)
-            rows = yield from self._rows(table, events)
+            if table.versioned:
+                raise ConfigurationError(
+                    f"rows have no versions, and events.{topic} is versioned",
+                    hint="save events: save_many numbers them",
+                )
             ids = yield from inserting(table, rows, own=scope.own)
-        if len(ids) != len(events):
-            raise EventRefused(
-                f"PostgreSQL inserted {len(ids)} of {len(events)} events into events.{topic}",
-                hint="look for a trigger or rule on the table that drops rows",
-            )
-        return [stored(topic, event, id_) for event, id_ in zip(events, ids, strict=True)]
+        if len(ids) != len(rows):
+            raise left_out(topic, len(ids), len(rows))
+        return ids
+
+    def query(self, scope: Scope, topic: str, event_query: EventQuery) -> Plan[Decision]:
+        """The events that fit, and the condition for saving what was decided on them."""
+        table = self._tables.get((scope.database, naming.checked(topic)))
+        try:
+            if table is not None:
+                return (yield from self._decided(scope, table, event_query))
+        except TableChanged as error:
+            del self._tables[scope.database, topic]
+            if not (scope.own or isinstance(error, AnotherTable)):
+                raise
+        table = yield from self._look_up(scope, topic)
+        return (yield from self._decided(scope, table, event_query))
+
+    def _decided(self, scope: Scope, table: EventTable, event_query: EventQuery) -> Plan[Decision]:
+        """The answer to `query`, from this table."""
+        query = checked_query(table, event_query)
+        return (yield from deciding(self._ground(scope, table), event_query, query))
 
     def _remembered(
-        self, scope: Scope, topic: str, events: Sequence[Event[Any]]
-    ) -> Plan[list[int]]:
-        """Insert by what is remembered of the table; no ids if the table must be looked at.
+        self, scope: Scope, topic: str, events: Sequence[Event[Any]], terms: Terms
+    ) -> Plan[list[StoredEvent[Any]]]:
+        """Save by what is remembered of the table; nothing if the table must be looked at.
 
-        It must if it was dropped, altered or replaced, and if it seems that an event does not
-        fit: looked at afresh, the table may take it.
+        It must if it was dropped, altered or replaced, and if it seems that an event or the
+        terms do not fit: looked at afresh, the table may take them.
         """
         table = self._tables.get((scope.database, topic))
         if table is None:
             return []
         try:
-            rows = yield from self._rows(table, events)
-        except EventRefused:
+            batch = yield from self._batch(table, events, terms)
+        except (EventRefused, ConfigurationError):
             return []
         try:
-            return (yield from inserting(table, rows, own=scope.own))
+            return (yield from self._carried_out(scope, batch))
+        except AnotherTable:
+            del self._tables[scope.database, topic]
+            return []
         except TableChanged:
             del self._tables[scope.database, topic]
             # The caller's transaction has failed with the statement: only the caller can go on.
             if not scope.own:
                 raise
             return []
+
+    def _batch(self, table: EventTable, events: Sequence[Event[Any]], terms: Terms) -> Plan[Batch]:
+        """The events and the terms, fit for this table."""
+        rows = yield from self._rows(table, events)
+        plain = terms is NO_TERMS and not table.versioned
+        asking = None if plain else asked(table.topic, target_of(table), rows, terms)
+        return Batch(table, events, rows, asking)
+
+    def _carried_out(self, scope: Scope, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
+        """Save the batch; nothing if the table is not the one that was looked up."""
+        if batch.asked is None:
+            return (yield from plainly(batch, own=scope.own))
+        ground = self._ground(scope, batch.table)
+        condition = batch.asked.condition
+        if condition is None:
+            return (yield from appending(ground, batch))
+        query = checked_query(batch.table, condition.none_match)
+        insert = partial(appending, ground._replace(own=False), batch)
+        return (yield from guarded(ground, condition, query, batch.items(), insert))
+
+    def _each(
+        self, scope: Scope, table: EventTable, entries: Sequence[Single]
+    ) -> Plan[list[Outcome]]:
+        """The outcome of each entry; conditional ones are transactions of their own."""
+        free = [place for place, entry in enumerate(entries) if not entry.terms.append_condition]
+        items = yield from self._items(table, [entries[place] for place in free])
+        ready = [place for place, item in zip(free, items, strict=True) if item is not None]
+        appended = yield from each(
+            self._ground(scope, table), [item for item in items if item is not None]
+        )
+        outcomes: dict[int, Outcome] = dict(zip(ready, appended, strict=True))
+        for place, (event, terms) in enumerate(entries):
+            if place not in outcomes:
+                outcomes[place] = yield from self._alone(scope, table.topic, event, terms)
+        return [outcomes[place] for place in range(len(entries))]
+
+    def _items(self, table: EventTable, entries: Sequence[Single]) -> Plan[list[Item | None]]:
+        """The entries with what they expect; None for one that does not seem to fit."""
+        target = target_of(table)
+        try:
+            rows = yield from self._rows(table, [entry.event for entry in entries])
+            return [
+                Item(entry.event, drafted(table.topic, target, row, entry.terms))
+                for entry, row in zip(entries, rows, strict=True)
+            ]
+        except ServerUnavailable:
+            raise
+        except MainstemError:
+            if len(entries) == 1:
+                # By itself it is tried again, with the table as it is then.
+                return [None]
+        items: list[Item | None] = []
+        for entry in entries:
+            items += yield from self._items(table, [entry])
+        return items
+
+    def _alone(
+        self, scope: Scope, topic: str, event: Event[Any], terms: Terms
+    ) -> Plan[StoredEvent[Any] | MainstemError]:
+        """The outcome of one entry."""
+        try:
+            return (yield from self.one(scope, topic, event, terms))
+        except MainstemError as error:
+            return error
+
+    def _ground(self, scope: Scope, table: EventTable) -> Ground:
+        """Where events of this table are appended."""
+        return Ground(table.topic, target_of(table), self._wire, scope.own)
 
     def _look_up(self, scope: Scope, topic: str) -> Plan[EventTable]:
         """The table as it is now, by a SELECT on the connection that is to insert."""
@@ -104,6 +249,8 @@ class Saving:
                 hint="compare with a table made by: mainstem topic create NAME",
             )
         self._tables[scope.database, topic] = table
+        if table.versioned:
+            self.numbered.add(topic)
         return table
 
     def _rows(self, table: EventTable, events: Sequence[Event[Any]]) -> Plan[list[Row]]:
@@ -117,12 +264,58 @@ class Saving:
         return rows
 
 
+class Batch(NamedTuple):
+    """Events that are fit for their table."""
+
+    table: EventTable
+    events: Sequence[Event[Any]]
+    rows: Sequence[Row]
+    asked: Asked | None
+    """None where there are no terms, and the table has nothing to add by itself."""
+
+    def items(self) -> list[Item]:
+        """The events with what is expected of their streams."""
+        assert self.asked is not None, "plain events have no terms"
+        expected = self.asked.expected
+        return [
+            Item(event, Draft(row, expected, event_id))
+            for event, row, event_id in zip(
+                self.events, self.rows, self.asked.event_ids, strict=True
+            )
+        ]
+
+
+def plainly(batch: Batch, *, own: bool) -> Plan[list[StoredEvent[Any]]]:
+    """Insert into a table that has nothing to add; nothing if it is not the one looked up."""
+    topic = batch.table.topic
+    ids = yield from inserting(batch.table, batch.rows, own=own)
+    if ids and len(ids) != len(batch.rows):
+        raise left_out(topic, len(ids), len(batch.rows))
+    return [
+        stored_event(topic, id_, event.key, event.payload, event.timestamp, event.metadata, None)
+        for event, id_ in zip(batch.events, ids, strict=False)
+    ]
+
+
+def appending(ground: Ground, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
+    """Insert the batch by its terms but for its condition; nothing if the table is another."""
+    assert batch.asked is not None, "plain events have no terms"
+    if not batch.asked.appends:
+        return (yield from plainly(batch, own=ground.own))
+    if len(batch.rows) > 1:
+        return (yield from all_or_none(ground, batch.items()))
+    (outcome,) = yield from each(ground, batch.items())
+    if isinstance(outcome, MainstemError):
+        raise outcome
+    return [outcome]
+
+
 def inserting(table: EventTable, rows: Sequence[Row], *, own: bool) -> Plan[list[int]]:
     """Insert the rows and answer their ids; all in one transaction, if it is ours to begin.
 
     No ids, and nothing inserted, if the table is not the one that was looked up.
     """
-    target = Target(naming.table(table.topic), table.key_type, table.oid)
+    target = target_of(table)
     chunks = list(batches(rows))
     alone = own and len(chunks) == 1
     begins = own and not alone
@@ -151,8 +344,29 @@ def insertion(target: Target, rows: Sequence[Row]) -> Statement:
     return statements.insert_many(target, rows)
 
 
-def stored(topic: str, event: Event[P], id_: int) -> StoredEvent[P]:
-    """The event with the place that it has now."""
-    return StoredEvent(
-        event.key, event.payload, event.timestamp, event.metadata, topic=topic, id=id_
+def drafted(topic: str, target: Target, row: Row, terms: Terms) -> Draft:
+    """One row with what is expected of its stream."""
+    if terms is NO_TERMS:
+        return Draft(row, ANY_VERSION)
+    asking = asked(topic, target, (row,), terms)
+    return Draft(row, asking.expected, asking.event_ids[0])
+
+
+def target_of(table: EventTable) -> Target:
+    """The table as statements name it."""
+    return Target(
+        naming.table(table.topic),
+        table.key_type,
+        table.oid,
+        table.versioned,
+        table.idempotent,
+        table.has_metadata,
+    )
+
+
+def left_out(topic: str, inserted: int, count: int) -> EventRefused:
+    """The error for rows that were dropped on their way."""
+    return EventRefused(
+        f"PostgreSQL inserted {inserted} of {count} events into events.{topic}",
+        hint="look for a trigger or rule on the table that drops rows",
     )

@@ -40,6 +40,9 @@ class Target(NamedTuple):
     """Quoted, from naming.table."""
     key_type: str
     oid: int
+    versioned: bool = False
+    idempotent: bool = False
+    has_metadata: bool = True
 
 
 BEGIN = Statement("BEGIN", answers=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mainstem.errors import UnknownTopic
@@ -53,10 +53,15 @@ class EventTable:
     columns: tuple[Column, ...]
     id_cache: int | None
     """CACHE of the sequence that `id` is drawn from; None without a sequence."""
+    _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the columns: each save asks for some of them."""
+        object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
 
     def column(self, name: str) -> Column | None:
         """The column of this name, if there is one."""
-        return next((column for column in self.columns if column.name == name), None)
+        return self._by_name.get(name)
 
     @property
     def key_type(self) -> str:

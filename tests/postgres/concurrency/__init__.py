@@ -1,0 +1,1 @@
+"""Expected versions, ids of the caller's and conditions, against a real server."""
