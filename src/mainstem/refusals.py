@@ -173,6 +173,24 @@ REFUSALS: dict[str, Explanation] = {
         "set message.timestamp.type=CreateTime, cleanup.policy=delete, retention.ms=-1 and"
         " retention.bytes=-1 on the topic",
     ),
+    "topic-not-published": Explanation(
+        "A topic is to be followed, but no publication carries the changes of its table.",
+        "Its events are not in PostgreSQL's stream of changes, so a follower would wait for ever.",
+        "start `mainstem replicate`, which lets the table join; without a replicator let the"
+        " table's owner run the command that the message names",
+    ),
+    "position-not-held": Explanation(
+        "A topic is to be followed from a position that no replication slot holds any more.",
+        "PostgreSQL has forgotten what committed in between, or the position is not of this"
+        " topic: going on would skip events silently.",
+        "read on from Kafka, or begin with the table: follow(after=ID); to resume exactly, keep a"
+        " slot that is moved only behind what was worked off",
+    ),
+    "follower-too-slow": Explanation(
+        "A follower made PostgreSQL keep more WAL than a follower may.",
+        "A consumer that does not come along would fill the server's disk.",
+        "do less for each event, or many events at a time; then go on as after any other end",
+    ),
     "row-refused": Explanation(
         "A row cannot become a Kafka record: NULL key or data, a bad timestamp or metadata.",
         "What is not an event is never guessed at nor skipped.",

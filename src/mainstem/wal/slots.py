@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from mainstem.event import parse_lsn
+from mainstem.event import format_lsn, parse_lsn
 from mainstem.wal import statements
 
 FAILOVER_SLOTS_VERSION = 170000
@@ -23,6 +23,16 @@ class Slot(NamedTuple):
     """0 where the slot never confirmed anything."""
     wal_status: str
     """`lost` once PostgreSQL gave up the WAL that the slot needs."""
+
+
+class TemporarySlot(NamedTuple):
+    """A slot that ends with the replication connection that made it."""
+
+    name: str
+    lsn: int
+    """Everything that commits from here on is in its stream."""
+    snapshot: str | None
+    """Shows what committed before; may be imported until the connection's next command."""
 
 
 def inspect_slot(connection: Connection[Any], name: str) -> Slot | None:
@@ -50,3 +60,41 @@ def create_slot(connection: Connection[Any], name: str) -> int:
 def drop_slot(connection: Connection[Any], name: str) -> None:
     """Drop the slot and let the server remove the WAL that it held back."""
     connection.execute(statements.DROP_SLOT, (name,))
+
+
+def create_temporary_slot(
+    connection: Connection[Any], name: str, *, exports_snapshot: bool
+) -> TemporarySlot:
+    """Create a slot on a replication connection, which alone can read it.
+
+    Waits as `create_slot` does.
+    """
+    connection.execute(statements.NEVER_IDLE_TOO_LONG)
+    command = statements.create_temporary_slot(name, exports_snapshot=exports_snapshot)
+    row = connection.execute(command).fetchone()
+    assert row is not None
+    return TemporarySlot(name, parse_lsn(row[1]), row[2])
+
+
+def copy_temporary_slot(connection: Connection[Any], source: str, name: str) -> TemporarySlot:
+    """Copy a slot, though another connection reads it, on a replication connection.
+
+    The source may move while it is copied: `lsn` is where the copy begins.
+    """
+    connection.execute(statements.NEVER_IDLE_TOO_LONG)
+    row = connection.execute(statements.copy_temporary_slot(source, name)).fetchone()
+    assert row is not None
+    return TemporarySlot(name, parse_lsn(row[0]), None)
+
+
+def drop_temporary_slot(connection: Connection[Any], slot: TemporarySlot) -> None:
+    """Drop a slot before its connection ends."""
+    connection.execute(statements.drop_temporary_slot(slot.name))
+
+
+def slots_holding(connection: Connection[Any], lsn: int) -> list[str]:
+    """Slots of this database that still hold what committed at `lsn`, the nearest first."""
+    return [
+        name
+        for (name,) in connection.execute(statements.HOLDING_SLOTS, (format_lsn(lsn),)).fetchall()
+    ]

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import psycopg
 from psycopg import pq
@@ -82,6 +82,11 @@ class ReplicationStream:
     def backend_pid(self) -> int:
         """Process id of the walsender on the server."""
         return self._libpq.backend_pid
+
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """The connection, which takes plain SQL as well until `start`."""
+        return self._connection
 
     def identify(self) -> SystemIdentity:
         """Ask the server which one it is."""
