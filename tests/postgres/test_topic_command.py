@@ -60,6 +60,18 @@ def test_the_publication_is_joined_and_reported(store_database: str, observer: C
     }
 
 
+def test_printed_sql_creates_the_topic(observer: Connection) -> None:
+    """Aim: for DBAs, without a database. Method: print it, run it as one text, inspect."""
+    name = f"t{uuid4().hex[:12]}_events"
+    arguments = ["create", name, "--sql", "--versioned", "--no-append-only"]
+
+    result = CliRunner().invoke(topic, arguments, catch_exceptions=False)
+    observer.execute(result.stdout.replace(r"\set ON_ERROR_STOP on", "").encode())
+
+    assert inspect_topic(observer, name).versioned
+    assert "TRIGGER" not in result.stdout
+
+
 def test_what_is_wrong_is_an_error_of_ours(store_database: str, new_topic: str) -> None:
     """Aim: exit codes come from the tree of errors. Method: a topic twice, and bad options."""
     with pytest.raises(TopicExists):

@@ -149,6 +149,69 @@ def test_creators_at_once_take_turns(
     assert event_topics(observer) == sorted(names)
 
 
+CHANGES = ("UPDATE {} SET data = ''", "DELETE FROM {}", "TRUNCATE {}")
+
+
+def test_events_are_for_ever_unless_told_otherwise(observer: Connection) -> None:
+    """Aim: append-only by default. Method: each change, on a table with and one without."""
+    kept, free = fresh_name(), fresh_name()
+    create_topic(observer, kept)
+    create_topic(observer, free, TopicOptions(append_only=False))
+    for change in CHANGES:
+        with pytest.raises(psycopg.errors.RestrictViolation, match=f"on events.{kept}"):
+            observer.execute(change.format(f"events.{kept}"))
+        observer.execute(change.format(f"events.{free}"))
+
+
+@pytest.mark.parametrize(
+    ("options", "indexes"),
+    [
+        (TopicOptions(), []),
+        (TopicOptions(versioned=True), ["(key, version)"]),
+        (TopicOptions(index_key="key"), ["(key)"]),
+        (TopicOptions(index_key="key-id", versioned=True), ["(key, id)", "(key, version)"]),
+    ],
+)
+def test_keys_are_indexed_as_asked_for(
+    options: TopicOptions, indexes: list[str], observer: Connection
+) -> None:
+    """Aim: no index that nobody asked for. Method: the catalog's definitions."""
+    topic = fresh_name()
+    create_topic(observer, topic, options)
+    found = observer.execute(
+        "SELECT indexdef FROM pg_indexes WHERE tablename = %s AND indexname NOT LIKE '%%pkey'",
+        (topic,),
+    )
+
+    assert sorted(definition[definition.index("(") :] for (definition,) in found) == indexes
+
+
+def test_large_payloads_are_refused_by_the_table(observer: Connection) -> None:
+    """Aim: a bound that every writer meets. Method: one byte more than allowed."""
+    topic = fresh_name()
+    create_topic(observer, topic, TopicOptions(data_bytes_max=10))
+    insert = f"INSERT INTO events.{topic} (key, data, timestamp) VALUES (%s, %s, now())"
+    observer.execute(insert, (uuid4(), b"x" * 10))
+    with pytest.raises(psycopg.errors.CheckViolation, match="data_bytes_max"):
+        observer.execute(insert, (uuid4(), b"x" * 11))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"index_key": "hash"},
+        {"data_bytes_max": 0},
+        {"data_bytes_max": 1 << 31},
+        {"partition_by": "day"},
+        {"partition_by": ""},
+    ],
+)
+def test_options_that_no_table_can_have_are_refused(options: dict[str, Any]) -> None:
+    """Aim: an error of ours, before anything is created. Method: some of each."""
+    with pytest.raises(ConfigurationError):
+        TopicOptions(**options)
+
+
 def test_a_missing_table_does_not_abort_the_transaction(store_database: str) -> None:
     """Aim: a look-up is harmless. Method: look for nothing, then go on."""
     with psycopg.connect(store_database) as connection:

@@ -42,7 +42,7 @@ class Pair:
         self._number = 0
         self._lsn = LSN
         self._connection = psycopg.connect(database_url, autocommit=True)
-        create_table(self._connection, self.topic, TopicOptions(key_type="text"))
+        create_table(self._connection, self.topic, TopicOptions(key_type="text", append_only=False))
         create_event_topic(kafka, self.topic, partitions=PARTITIONS)
 
     def close(self) -> None:

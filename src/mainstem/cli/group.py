@@ -26,10 +26,14 @@ COMMANDS = {
     "status": Entry("mainstem.cli.stack:status", "Show what runs, and its addresses."),
     "down": Entry("mainstem.cli.stack:down", "Stop what `up` started."),
     "demo": Entry("mainstem.cli.demo:demo", "Real orders, kills, and a proof at the end."),
-    "topic": Entry("mainstem.cli.topic:topic", "Create topics."),
+    "init": Entry("mainstem.cli.init:init", "Create the schema objects that topics share."),
+    "topic": Entry("mainstem.cli.topic:topic", "Create topics, look after their partitions."),
     "replicate": Entry("mainstem.cli.replicate:replicate", "Carry events to Kafka, exactly once."),
     "tail": Entry("mainstem.cli.tail:tail", "Print events as they come."),
+    "show": Entry("mainstem.cli.show:show", "Print one event, decoded."),
     "verify": Entry("mainstem.cli.verify:verify", "Compare a table with its Kafka topic."),
+    "migrate": Entry("mainstem.cli.migrate:migrate", "Bring schema objects to this version."),
+    "roles": Entry("mainstem.cli.roles:roles", "Create database roles of least privilege."),
     "explain": Entry("mainstem.cli.explain:explain", "Explain an error or refusal by its name."),
 }
 """In the order in which a newcomer meets them."""

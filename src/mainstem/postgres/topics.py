@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 from mainstem.errors import TopicExists
 from mainstem.postgres import naming, statements
 from mainstem.postgres.drivers.psycopg import run, run_atomically
-from mainstem.postgres.options import TopicOptions
+from mainstem.postgres.migration.months import AHEAD_DEFAULT, Month, planned
+from mainstem.postgres.migration.partitions import this_month
+from mainstem.postgres.migration.script import topic_statements
+from mainstem.postgres.migration.statements import CREATION_LOCK
+from mainstem.postgres.migration.steps import each
+from mainstem.postgres.options import DEFAULT_PUBLICATION, TopicOptions
 from mainstem.postgres.plan import Plan
 from mainstem.postgres.table import EventTable, inspection
 
 if TYPE_CHECKING:
     import psycopg
-
-DEFAULT_PUBLICATION = "mainstem"
 
 
 def create_topic(
@@ -51,31 +54,23 @@ def event_topics(connection: psycopg.Connection[Any]) -> list[str]:
     return run(connection, listing())
 
 
-def creation(topic: str, options: TopicOptions, publication: str) -> Plan[bool]:
-    """Create the table and join the publication, in this order and in one transaction."""
+def creation(
+    topic: str, options: TopicOptions, publication: str, ahead: int = AHEAD_DEFAULT
+) -> Plan[bool]:
+    """Create the table and what belongs to it, in one transaction; whether it is published."""
     naming.checked(topic)
     naming.checked(publication, "publication")
-    yield statements.CREATION_LOCK
-    if not (yield statements.SCHEMA_EXISTS):
-        yield statements.CREATE_SCHEMA
+    yield CREATION_LOCK
     if (yield statements.inspect(topic)):
-        raise TopicExists(f"the table events.{topic} exists already")
-    yield statements.create_table(topic, options)
+        raise TopicExists(f"the table {naming.EVENT_SCHEMA}.{topic} exists already")
+    months: list[Month] = []
+    if options.partition_by is not None:
+        months = planned((yield from this_month()), ahead)
+    yield from each(topic_statements(topic, options, publication, months))
     if not topic.endswith(naming.REPLICATED_SUFFIX):
         return False
-    return (yield from joining(topic, publication))
-
-
-def joining(topic: str, publication: str) -> Plan[bool]:
-    """Put the empty table into the publication and say so in the stream; False without one."""
     found = yield statements.publishes(publication, topic)
-    if not found:
-        return False
-    if not found[0][0]:
-        yield statements.add_to_publication(publication, topic)
-    table = yield from inspection(topic)
-    yield statements.announce_join(topic, table.oid)
-    return True
+    return bool(found and found[0][0])
 
 
 def listing() -> Plan[list[str]]:

@@ -1,0 +1,1 @@
+"""Archives: months of a partitioned topic as Parquet files, written, checked, and read again."""

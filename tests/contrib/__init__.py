@@ -1,0 +1,1 @@
+"""Mainstem inside the frameworks that people have."""

@@ -1,0 +1,1 @@
+"""Tests of archives: months as Parquet files."""

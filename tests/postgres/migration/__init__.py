@@ -1,0 +1,1 @@
+"""Tests of schema objects: migrations, roles, partitions, archives."""
