@@ -13,6 +13,8 @@ from mainstem.errors import MissingExtra
 
 if TYPE_CHECKING:
     from mainstem.postgres.options import TopicOptions
+    from mainstem.postgres.reading.decoding import StoredRow
+    from mainstem.postgres.statements import Row
     from mainstem.postgres.store import AsyncPostgresEventStore, PostgresEventStore
     from mainstem.postgres.table import Column, EventTable
     from mainstem.postgres.topics import create_topic, event_topics, inspect_topic
@@ -22,6 +24,8 @@ __all__ = [
     "Column",
     "EventTable",
     "PostgresEventStore",
+    "Row",
+    "StoredRow",
     "TopicOptions",
     "create_topic",
     "event_topics",
@@ -33,6 +37,8 @@ PLACES = {
     "PostgresEventStore": "store",
     "Column": "table",
     "EventTable": "table",
+    "Row": "statements",
+    "StoredRow": "reading.decoding",
     "TopicOptions": "options",
     "create_topic": "topics",
     "event_topics": "topics",

@@ -1,92 +1,204 @@
-"""The stores that users hold, sync and async: thin faces over one plan and one driver."""
+"""The stores that users hold, sync and async: thin faces over plans, drivers and writers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
+from uuid import UUID
 
-import psycopg
-
-from mainstem.event import Event, StoredEvent
-from mainstem.postgres.drivers.psycopg import lent, run, run_async, scope
+from mainstem.correlation import carried, carried_all
+from mainstem.event import Event, Position, StoredEvent
+from mainstem.postgres.drivers.lending import AsyncWithin, Within, lend, lend_async
 from mainstem.postgres.drivers.sessions import AsyncSession, Session, connection_settings
+from mainstem.postgres.following.batches import Request
+from mainstem.postgres.following.faces import AsyncFollowing, Following
 from mainstem.postgres.plan import Plan, Scope
+from mainstem.postgres.reading.faces import AsyncReading, Reading
+from mainstem.postgres.reading.pages import Pages
+from mainstem.postgres.reading.selection import Selection, TypeFilter, type_names
 from mainstem.postgres.saving import Saving, Single
+from mainstem.postgres.statements import Row
 from mainstem.postgres.writer import AsyncWriter, Writer
 from mainstem.registry.postgres import PostgresRegistry
 from mainstem.registry.registry import CachingRegistry, Registry
+from mainstem.terms import (
+    ANY,
+    NO_TERMS,
+    AppendCondition,
+    Decision,
+    EventQuery,
+    ExpectedVersion,
+    Terms,
+)
 from mainstem.wire import Wire
+
+if TYPE_CHECKING:
+    from mainstem.postgres.reading.arrow import ArrowEvents
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-class PostgresEventStore:
-    """Saves events into the tables `events.<topic>`; threads may share it.
+class Store:
+    """What both faces are made of: the plans, and the address they are carried out at."""
 
-    Without `within` a save is a transaction of its own: when it returns, the events are
-    committed. With `within=connection` they belong to the caller's transaction: they are there
-    if it commits and nowhere if it rolls back, and the store neither begins nor ends it.
-
-    Whatever is wrong with an event is raised before any row of the call is sent: UnknownTopic,
-    WrongKeyType, UndeclaredPayload, ReservedMetadataName, ValueOutOfRange and the other kinds
-    of EventRefused. ConnectionMisused tells of a connection that cannot be saved within.
-    ServerUnavailable says so where it leaves open whether the events were saved.
-    """
-
-    def __init__(self, saving: Saving, dsn: str, release: Callable[[], None]) -> None:
-        """Save on connections of its own to this address, and release the rest at the end."""
-        self._saving = saving
-        self._writer = Writer(saving, Session(dsn))
-        self._session = Session(dsn)
+    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
+        """Plan with this wire, and release what was made for this store at its end."""
+        connection_settings(dsn)
+        self._dsn = dsn
+        self._wire = wire
+        self._saving = Saving(wire)
+        self._pages = Pages(wire)
         self._release = release
 
     @classmethod
     def open(
         cls, dsn: str, *, registry: Registry | None = None, types: Iterable[type] = ()
     ) -> Self:
-        """A store, for `with` or until `close`; it connects when it first has to.
+        """A store, for `with` or `async with`, or until `close`; it connects when it has to.
 
-        Schemas are kept in tables of the same database unless a registry is given.
+        Payloads of `types` come back as their classes, others as GenericPayload. Schemas are
+        kept in tables of the same database unless a registry is given.
         ConfigurationError if `dsn` cannot be an address.
         """
-        connection_settings(dsn)
         registry, release = chosen(registry, dsn)
-        return cls(Saving(Wire(registry, types)), dsn, release)
+        return cls(Wire(registry, types), dsn, release)
 
-    def save(
-        self, topic: str, event: Event[P], *, within: psycopg.Connection[Any] | None = None
+    def read_arrow(  # noqa: PLR0913  # The ways to narrow what is read, each of them optional.
+        self,
+        topic: str,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        types: TypeFilter = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> ArrowEvents:
+        """The events of a topic as columns, for whatever takes `__arrow_c_stream__`.
+
+        pandas, Polars, DuckDB and pyarrow do. It is read batch by batch, on a connection of its
+        own, by whoever it is given to. MissingExtra unless the extra [arrow] is installed.
+        """
+        from mainstem.postgres.reading import arrow  # noqa: PLC0415  # An optional package.
+
+        selection = Selection(limit=limit, types=type_names(types), since=since, until=until)
+        return arrow.ArrowEvents(arrow.Request(self._dsn, self._wire, topic, selection, after))
+
+    def _following(self, topic: str, after: int | Position | None) -> Request:
+        """What is to be followed."""
+        return Request(self._dsn, topic, after, self._wire.unpack)
+
+    def _waits(self, topic: str, terms: Terms) -> bool:
+        """Whether a save may have to wait for the transactions of others."""
+        return terms is not NO_TERMS or topic in self._saving.numbered
+
+
+class PostgresEventStore(Store, Reading):
+    """Saves events into the tables `events.<topic>`, and reads them; threads may share it.
+
+    Without `within` a save is a transaction of its own: when it returns, the events are
+    committed. Saves of several threads at the same time share a commit. With `within` they
+    belong to the caller's transaction: they are there if it commits and nowhere if it rolls
+    back, and the store neither begins nor ends it. It takes a psycopg connection, a session or
+    connection of SQLAlchemy, and an alias or connection of Django.
+
+    `expected_version` is the version that the stream must have before: a number, NO_STREAM,
+    EXISTS or ANY. `event_id` makes a repeated save harmless: it returns the first one's event.
+    `append_condition`, from `query`, demands that nothing came that the decision did not know.
+    Where these are not met, ConcurrencyConflict tells so, and the caller's transaction goes on.
+
+    Whatever is wrong with an event is raised before any row of the call is sent: UnknownTopic,
+    WrongKeyType, UndeclaredPayload, ReservedMetadataName, ValueOutOfRange and the other kinds
+    of EventRefused. ConnectionMisused tells of a connection that cannot be saved within.
+    ServerUnavailable means that nothing was saved, but for its kind OutcomeUnknown: the
+    connection broke during the commit, and nobody knows.
+    """
+
+    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
+        """Work on connections of its own to this address, opened when they are needed."""
+        super().__init__(wire, dsn, release)
+        self._writer = Writer(self._saving, Session(dsn))
+        self._waiting_writer = Writer(self._saving, Session(dsn))
+        self._session = Session(dsn)
+        self._reading = Session(dsn)
+
+    def save(  # noqa: PLR0913  # The terms of a save, each of them optional.
+        self,
+        topic: str,
+        event: Event[P],
+        *,
+        within: Within | None = None,
+        expected_version: ExpectedVersion = ANY,
+        event_id: UUID | None = None,
+        append_condition: AppendCondition | None = None,
     ) -> StoredEvent[P]:
         """Save the event; it comes back with the id of its row."""
+        terms = terms_of(expected_version, one_id(event_id), append_condition)
+        event = carried(event)
         if within is None:
-            return self._writer.save(topic, Single(event))
-        return self._run(partial(self._saving.one, topic=topic, event=event), within)
+            writer = self._waiting_writer if self._waits(topic, terms) else self._writer
+            return writer.save(topic, Single(event, terms))
+        return lend(within).run(lambda scope: self._saving.one(scope, topic, event, terms))
 
-    def save_many(
+    def save_many(  # noqa: PLR0913  # As `save`.
         self,
         topic: str,
         events: Iterable[Event[P]],
         *,
-        within: psycopg.Connection[Any] | None = None,
+        within: Within | None = None,
+        expected_version: ExpectedVersion = ANY,
+        event_ids: Iterable[UUID] | None = None,
+        append_condition: AppendCondition | None = None,
     ) -> list[StoredEvent[P]]:
-        """Save all of the events or none; they come back in their order, with ascending ids."""
-        return self._run(partial(self._saving.many, topic=topic, events=list(events)), within)
+        """Save all of the events or none; they come back in their order, with ascending ids.
+
+        `event_ids` has one for each event; those that were saved before come back as they were.
+        """
+        terms = terms_of(expected_version, many_ids(event_ids), append_condition)
+        carrying = carried_all(events)
+        return self._run(lambda scope: self._saving.many(scope, topic, carrying, terms), within)
+
+    def save_rows(
+        self, topic: str, rows: Sequence[Row], *, within: Within | None = None
+    ) -> list[int]:
+        """Save events that were encoded before, all or none; their ids, in their order.
+
+        Nothing is looked at but what PostgreSQL checks: for moving and for generating events.
+        """
+        return self._run(partial(self._saving.rows, topic=topic, rows=rows), within)
+
+    def query(
+        self, topic: str, event_query: EventQuery, *, within: Within | None = None
+    ) -> Decision:
+        """The events that fit, and the condition under which a decision on them may be saved."""
+        plan = partial(self._saving.query, topic=topic, event_query=event_query)
+        return self._read(plan, within)
+
+    def follow(self, topic: str, *, after: int | Position | None = None) -> Following:
+        """The events of a topic as they commit, in commit order, for ever; it has begun already.
+
+        From now on; behind the id `after`, by id as far as they are in the table and then live;
+        or behind the position `after` of an event that was followed. Close it at the end.
+        A Refusal names what keeps it from being complete.
+        """
+        return Following(self._following(topic, after))
 
     def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""
-        self._writer.close()
-        self._session.close()
+        for part in (self._writer, self._waiting_writer, self._session, self._reading):
+            part.close()
         self._release()
 
-    def _run(
-        self, make_plan: Callable[[Scope], Plan[T]], within: psycopg.Connection[Any] | None
-    ) -> T:
-        if within is None:
-            return self._session.run(make_plan)
-        connection = lent(within, psycopg.Connection)
-        return run(connection, make_plan(scope(connection, own=False)))
+    def _run(self, make_plan: Callable[[Scope], Plan[T]], within: Within | None) -> T:
+        """Run a plan of a save of several events."""
+        return self._session.run(make_plan) if within is None else lend(within).run(make_plan)
+
+    def _read(self, make_plan: Callable[[Scope], Plan[T]], within: Within | None) -> T:
+        """Run a plan that reads."""
+        return self._reading.run(make_plan) if within is None else lend(within).run(make_plan)
 
     def __enter__(self) -> Self:
         """The store itself."""
@@ -102,61 +214,92 @@ class PostgresEventStore:
         self.close()
 
 
-class AsyncPostgresEventStore:
-    """PostgresEventStore for asyncio, with the same promises; tasks of one loop may share it."""
+class AsyncPostgresEventStore(Store, AsyncReading):
+    """PostgresEventStore for asyncio, with the same promises; tasks of one loop may share it.
 
-    def __init__(self, saving: Saving, dsn: str, release: Callable[[], None]) -> None:
-        """Save on connections of its own to this address, and release the rest at the end."""
-        self._saving = saving
-        self._writer = AsyncWriter(saving, [AsyncSession(dsn), AsyncSession(dsn)])
+    `within` takes an asynchronous connection of psycopg or asyncpg, or an asynchronous session
+    or connection of SQLAlchemy on either. A save that is cancelled is saved or not; the others
+    that share its commit are not touched.
+    """
+
+    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
+        """Work on connections of its own to this address, opened when they are needed."""
+        super().__init__(wire, dsn, release)
+        self._writer = AsyncWriter(self._saving, (AsyncSession(dsn), AsyncSession(dsn)))
+        self._waiting_writer = AsyncWriter(self._saving, (AsyncSession(dsn), AsyncSession(dsn)))
         self._session = AsyncSession(dsn)
-        self._release = release
+        self._reading = AsyncSession(dsn)
 
-    @classmethod
-    def open(
-        cls, dsn: str, *, registry: Registry | None = None, types: Iterable[type] = ()
-    ) -> Self:
-        """A store, for `async with` or until `close`; it connects when it first has to.
-
-        Schemas are kept in tables of the same database unless a registry is given.
-        ConfigurationError if `dsn` cannot be an address.
-        """
-        connection_settings(dsn)
-        registry, release = chosen(registry, dsn)
-        return cls(Saving(Wire(registry, types)), dsn, release)
-
-    async def save(
-        self, topic: str, event: Event[P], *, within: psycopg.AsyncConnection[Any] | None = None
+    async def save(  # noqa: PLR0913  # The terms of a save, each of them optional.
+        self,
+        topic: str,
+        event: Event[P],
+        *,
+        within: AsyncWithin | None = None,
+        expected_version: ExpectedVersion = ANY,
+        event_id: UUID | None = None,
+        append_condition: AppendCondition | None = None,
     ) -> StoredEvent[P]:
         """Save the event; it comes back with the id of its row."""
+        terms = terms_of(expected_version, one_id(event_id), append_condition)
+        event = carried(event)
         if within is None:
-            return await self._writer.save(topic, Single(event))
-        return await self._run(partial(self._saving.one, topic=topic, event=event), within)
+            writer = self._waiting_writer if self._waits(topic, terms) else self._writer
+            return await writer.save(topic, Single(event, terms))
+        lent = lend_async(within)
+        return await lent.run(lambda scope: self._saving.one(scope, topic, event, terms))
 
-    async def save_many(
+    async def save_many(  # noqa: PLR0913  # As `save`.
         self,
         topic: str,
         events: Iterable[Event[P]],
         *,
-        within: psycopg.AsyncConnection[Any] | None = None,
+        within: AsyncWithin | None = None,
+        expected_version: ExpectedVersion = ANY,
+        event_ids: Iterable[UUID] | None = None,
+        append_condition: AppendCondition | None = None,
     ) -> list[StoredEvent[P]]:
-        """Save all of the events or none; they come back in their order, with ascending ids."""
-        make_plan = partial(self._saving.many, topic=topic, events=list(events))
-        return await self._run(make_plan, within)
+        """As of PostgresEventStore: all of the events or none."""
+        terms = terms_of(expected_version, many_ids(event_ids), append_condition)
+        carrying = carried_all(events)
+        return await self._run(
+            lambda scope: self._saving.many(scope, topic, carrying, terms), within
+        )
+
+    async def save_rows(
+        self, topic: str, rows: Sequence[Row], *, within: AsyncWithin | None = None
+    ) -> list[int]:
+        """As of PostgresEventStore: events that were encoded before."""
+        return await self._run(partial(self._saving.rows, topic=topic, rows=rows), within)
+
+    async def query(
+        self, topic: str, event_query: EventQuery, *, within: AsyncWithin | None = None
+    ) -> Decision:
+        """As of PostgresEventStore: the events that fit, and a condition."""
+        plan = partial(self._saving.query, topic=topic, event_query=event_query)
+        return await self._read(plan, within)
+
+    def follow(self, topic: str, *, after: int | Position | None = None) -> AsyncFollowing:
+        """As of PostgresEventStore; it begins at `async with`, or else at its first event."""
+        return AsyncFollowing(self._following(topic, after))
 
     async def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""
-        await self._writer.close()
-        await self._session.close()
+        for part in (self._writer, self._waiting_writer, self._session, self._reading):
+            await part.close()
         self._release()
 
-    async def _run(
-        self, make_plan: Callable[[Scope], Plan[T]], within: psycopg.AsyncConnection[Any] | None
-    ) -> T:
+    async def _run(self, make_plan: Callable[[Scope], Plan[T]], within: AsyncWithin | None) -> T:
+        """Run a plan of a save of several events."""
         if within is None:
             return await self._session.run(make_plan)
-        connection = lent(within, psycopg.AsyncConnection)
-        return await run_async(connection, make_plan(scope(connection, own=False)))
+        return await lend_async(within).run(make_plan)
+
+    async def _read(self, make_plan: Callable[[Scope], Plan[T]], within: AsyncWithin | None) -> T:
+        """Run a plan that reads."""
+        if within is None:
+            return await self._reading.run(make_plan)
+        return await lend_async(within).run(make_plan)
 
     async def __aenter__(self) -> Self:
         """The store itself."""
@@ -170,6 +313,29 @@ class AsyncPostgresEventStore:
     ) -> None:
         """Close the store."""
         await self.close()
+
+
+def terms_of(
+    expected_version: ExpectedVersion,
+    event_ids: tuple[UUID, ...] | None,
+    append_condition: AppendCondition | None,
+) -> Terms:
+    """The terms of a save; the same object for the usual one, which has none."""
+    if expected_version is ANY and event_ids is None and append_condition is None:
+        return NO_TERMS
+    return Terms(
+        expected_version=expected_version, event_ids=event_ids, append_condition=append_condition
+    )
+
+
+def one_id(event_id: UUID | None) -> tuple[UUID, ...] | None:
+    """The id of the one event, if it has one."""
+    return None if event_id is None else (event_id,)
+
+
+def many_ids(event_ids: Iterable[UUID] | None) -> tuple[UUID, ...] | None:
+    """The ids of the events, if they have any."""
+    return None if event_ids is None else tuple(event_ids)
 
 
 def chosen(registry: Registry | None, dsn: str) -> tuple[Registry, Callable[[], None]]:

@@ -1,0 +1,1 @@
+"""Reading back: pages, filters, merging, folding, and Arrow."""
