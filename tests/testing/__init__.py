@@ -1,0 +1,1 @@
+"""Tests of what Mainstem brings for the tests of others."""

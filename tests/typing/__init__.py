@@ -1,0 +1,1 @@
+"""Tests of the public types, by two type checkers."""

@@ -1,0 +1,1 @@
+"""What an application writes, for type checkers; nothing here is ever run."""
