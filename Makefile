@@ -34,7 +34,7 @@ test: $(READY) ## All tests, on real servers (ARGS=…)
 check: $(READY) ## Lint, format, types, layers, spelling and house rules, as in CI
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy src tests $(wildcard bench)
+	$(BIN)/mypy src tests bench examples
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/tidy

@@ -2,75 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sybil import Document, Example
-from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser
 
 from mainstem.cli.group import COMMANDS
 from mainstem.cli.main import EXIT_CODES, EXIT_DIFFERENCE, EXIT_INTERRUPTED
 from mainstem.stack.guard import guarded
 from mainstem.stack.stack import Stack
-from tests.docs.console import Shell, commands, lasting
+from tests.docs.console import Shell
+from tests.docs.story import ROOT, Story, left_out
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-FENCE = re.compile(r"^ *(?:```|~~~)\S", re.MULTILINE)
-TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
-SERVERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP")
-
-
-@dataclass
-class Story:
-    """A document that is lived through: what each kind of block does, and what the last printed."""
-
-    shell: Shell
-    monkeypatch: pytest.MonkeyPatch
-    printed: str = ""
-
-    def blocks(self, document: Path) -> list[Example]:
-        """The document's blocks of the kinds that we can run, in their order."""
-        kinds = {"python": self.python, "console": self.console, "text": self.text}
-        parsers = [CodeBlockParser(language, run) for language, run in kinds.items()]
-        return list(Document.parse(str(document), *parsers).examples())
-
-    def python(self, example: Example) -> None:
-        """Run Python with the names of the blocks before it, where the shell's servers are."""
-        for name in SERVERS:
-            if name in self.shell.variables:
-                self.monkeypatch.setenv(name, self.shell.variables[name])
-        with redirect_stdout(io.StringIO()) as printed:
-            PythonEvaluator()(example)
-        self.printed = printed.getvalue()
-
-    def text(self, example: Example) -> None:
-        """Compare with what the Python above it printed."""
-        assert self.printed == example.parsed
-
-    def console(self, example: Example) -> None:
-        """Run each command and compare what the block shows; look `make` up instead of running it.
-
-        A command for which the block shows nothing may print what it likes.
-        """
-        for command in commands(example.parsed):
-            if command.text.startswith("make "):
-                assert command.text.split()[1] in TARGET.findall(makefile()), command.text
-                continue
-            printed = self.shell.run(command.text)
-            if command.output:
-                assert lasting(printed) == lasting(command.output), command.text
-
-
-def makefile() -> str:
-    """The Makefile's text."""
-    return (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 @pytest.mark.stack
@@ -98,21 +43,14 @@ def test_no_block_of_the_readme_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block of a kind that nothing runs is noticed: count the fences another way."""
-    blocks = Story(Shell(tmp_path), monkeypatch).blocks(README)
-    fences = FENCE.findall(README.read_text(encoding="utf-8"))
+    story = Story(Shell(tmp_path), monkeypatch)
 
-    assert len(blocks) == len(fences)
-    assert not re.search(r"^(?: {4}|\t)\S", outside_fences(), re.MULTILINE)
-
-
-def outside_fences() -> str:
-    """The README without its blocks."""
-    return re.sub(r"(?ms)^```.*?^```$", "", README.read_text(encoding="utf-8"))
+    assert not left_out(story, README)
 
 
 def test_a_block_that_lies_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison has teeth: a wrong output, a failing command, a target that is not there."""
-    lies = ["$ echo one\ntwo\n", "$ false\n", "$ make coffee\n"]
+    """The comparison has teeth: a wrong output, a failing command, names that are not there."""
+    lies = ["$ echo one\ntwo\n", "$ false\n", "$ make coffee\n", "$ pip install 'mainstem[tea]'\n"]
     path = tmp_path / "lies.md"
     path.write_text("\n".join(f"```console\n{lie}```\n" for lie in lies), encoding="utf-8")
     blocks = Story(Shell(tmp_path), monkeypatch).blocks(path)

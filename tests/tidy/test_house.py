@@ -27,6 +27,7 @@ def modules(folder: str) -> Iterator[tuple[str, str]]:
         *(("src", rule) for rule in rules.IN_SOURCE),
         *(("tests", rule) for rule in rules.IN_TESTS),
         *(("bench", rule) for rule in rules.IN_BENCH),
+        *(("examples", rule) for rule in rules.IN_BENCH),
     ],
 )
 def test_every_module_keeps_the_rule(folder: str, rule: rules.Rule) -> None:

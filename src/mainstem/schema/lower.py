@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from mainstem.errors import NaiveDatetime, ValueOutOfRange
 from mainstem.schema.annotations import branch_class
 from mainstem.schema.driver import INSIDE, branch_tag
-from mainstem.schema.lowering import Convert, NaiveMoment, Unfit, lowering
+from mainstem.schema.lowering import NaiveMoment, Unfit, lowering
 from mainstem.schema.scan import min_bytes
 from mainstem.schema.shape import DEPTH_MAX, Shape
 from mainstem.schema.walks import EMPTY_ITEMS_MAX
@@ -66,8 +66,7 @@ class Lowers:
         """A dataclass, or a dict where the tree was parsed from a text."""
         if id(shape) in self._records:
             return self._records[id(shape)]
-        plain: list[tuple[str, Convert]] = []
-        nested: list[tuple[str, Lower]] = []
+        fields: list[tuple[str, Lower]] = []
         name, cls = shape.name, shape.python or dict
         get: Callable[[Any, str], Any] = getattr if shape.python else dict.__getitem__
 
@@ -75,23 +74,16 @@ class Lowers:
             if not isinstance(value, cls):
                 raise Unfit(f"{type(value).__name__} where {cls.__name__} belongs")
             deeper(depth)
-            lowered, field = {}, ""
-            try:
-                # The driver takes the fields by name, so their order here is free.
-                for field, convert in plain:
-                    lowered[field] = convert(get(value, field))
-                for field, lower in nested:
+            lowered = {}
+            for field, lower in fields:
+                try:
                     lowered[field] = lower(get(value, field), depth - 1)
-            except Unfit as error:
-                raise refused(f"field {field} of {name}: {error}", error) from None
+                except Unfit as error:
+                    raise refused(f"field {field} of {name}: {error}", error) from None
             return lowered
 
         self._records[id(shape)] = lower_record
-        for field in shape.fields:
-            if field.shape.kind in self._made:
-                nested.append((field.name, self.of(field.shape)))
-            else:
-                plain.append((field.name, lowering(field.shape)))
+        fields.extend((field.name, self.of(field.shape)) for field in shape.fields)
         return lower_record
 
     def _array(self, shape: Shape) -> Lower:

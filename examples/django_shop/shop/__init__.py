@@ -1,0 +1,1 @@
+"""A shop that keeps its orders in a table, and what happened to them in a topic."""

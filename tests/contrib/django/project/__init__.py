@@ -1,0 +1,1 @@
+"""A Django project; its `suite_*.py` run under Django's test runner, not under pytest."""

@@ -1,0 +1,1 @@
+"""An app with a model, an event type and a topic."""
