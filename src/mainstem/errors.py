@@ -182,6 +182,9 @@ class ConnectionMisused(MainstemError):
 class ServerUnavailable(MainstemError):
     """A server is away or broke off."""
 
+    lost: bool = False
+    """Whether the connection is gone with it, so that nothing more can be sent over it."""
+
     retry = Retry.LATER
     remedy = "check that it runs and that the address is right, then try again"
 

@@ -33,6 +33,11 @@ class Crowd:
         """The outcomes of one caller for each event."""
         return await settled(self.start(topic, events, **terms))
 
+    async def connect(self) -> None:
+        """Have all connections that saves can go over."""
+        for lane in getattr(self.store._writer, "_lanes", []):
+            await lane.session.connect()
+
     @property
     def lanes(self) -> int:
         """How many saves can be on their way before the next ones wait."""

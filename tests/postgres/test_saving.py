@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from mainstem.postgres.drivers.psycopg import placeholders
+from mainstem.postgres.inserting import inserting
 from mainstem.postgres.packing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, batches
 from mainstem.postgres.plan import Plan, Scope
-from mainstem.postgres.saving import inserting
 from mainstem.postgres.statements import Row, Statement
 from mainstem.postgres.table import Column, EventTable
 

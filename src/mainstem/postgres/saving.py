@@ -14,16 +14,18 @@ from mainstem.errors import (
     TableChanged,
 )
 from mainstem.event import Event, StoredEvent, stored_event
-from mainstem.postgres import naming, statements
+from mainstem.postgres import naming, sharing
 from mainstem.postgres.concurrency.asking import Asked, asked
 from mainstem.postgres.concurrency.conditions import checked_query, deciding, guarded
-from mainstem.postgres.concurrency.judging import AnotherTable, Ground, Item, Outcome
-from mainstem.postgres.concurrency.singly import each
+from mainstem.postgres.concurrency.judging import AnotherTable, Ground, Item
+from mainstem.postgres.concurrency.singly import alone, each
 from mainstem.postgres.concurrency.statements import ANY_VERSION, Draft
 from mainstem.postgres.concurrency.together import all_or_none
-from mainstem.postgres.packing import batches, packed
+from mainstem.postgres.inserting import inserting, left_out, target_of
+from mainstem.postgres.packing import packed
 from mainstem.postgres.plan import Call, Plan, Scope
-from mainstem.postgres.statements import Row, Statement, Target
+from mainstem.postgres.sharing import Outcome
+from mainstem.postgres.statements import Row, Target
 from mainstem.postgres.table import EventTable, inspection, shape_problem
 from mainstem.terms import NO_TERMS, Decision, EventQuery, Terms
 from mainstem.wire import Wire
@@ -48,6 +50,7 @@ class Saving:
         """Plan with this wire; nothing is known yet."""
         self._wire = wire
         self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], EventTable] = {}
+        self._targets: dict[str, tuple[EventTable, Target]] = {}
         self._packed: set[type] = set()
         self.numbered: set[str] = set()
         """Topics where a save may wait for another transaction: two rows of it may exclude."""
@@ -81,9 +84,7 @@ class Saving:
             raise left_out(topic, 0, len(events))
         return saved
 
-    def singles(
-        self, scope: Scope, topic: str, entries: Sequence[Single]
-    ) -> Plan[list[StoredEvent[Any] | MainstemError]]:
+    def singles(self, scope: Scope, topic: str, entries: Sequence[Single]) -> Plan[list[Outcome]]:
         """Save each of them or not, by one statement where it can be; answers each outcome.
 
         For connections of our own. What is raised concerns all, and then nothing is saved.
@@ -93,13 +94,67 @@ class Saving:
         if table is None:
             table = yield from self._look_up(scope, topic)
         if not table.versioned and all(entry.terms == NO_TERMS for entry in entries):
-            saved = yield from self.many(scope, topic, [entry.event for entry in entries])
-            return list(saved)
+            return (yield from self._shared(scope, table, [entry.event for entry in entries]))
         try:
             return (yield from self._each(scope, table, entries))
         except TableChanged:
             table = yield from self._look_up(scope, topic)
             return (yield from self._each(scope, table, entries))
+
+    def _shared(
+        self, scope: Scope, table: EventTable, events: Sequence[Event[Any]]
+    ) -> Plan[list[Outcome]]:
+        """The outcomes of events without terms, for a table that has nothing to add.
+
+        An event that does not fit, or met another table, is tried once more by itself: then the
+        table is looked at afresh if need be.
+        """
+        packed_each = yield from self._packed_each(table, events)
+        fit = [place for place, row in enumerate(packed_each) if isinstance(row, Row)]
+        rows = [row for row in packed_each if isinstance(row, Row)]
+        found = yield from sharing.each(table, [events[place] for place in fit], rows)
+        if None in found:
+            self._tables.pop((scope.database, table.topic), None)
+        outcomes: dict[int, Outcome] = {
+            place: outcome for place, outcome in zip(fit, found, strict=True) if outcome is not None
+        }
+        for place, row in enumerate(packed_each):
+            if place in outcomes:
+                continue
+            if isinstance(row, Exception) and not isinstance(row, EventRefused):
+                outcomes[place] = row
+            elif sharing.lost(outcomes.values()):
+                outcomes[place] = sharing.not_sent()
+            else:
+                outcomes[place] = yield from self._alone(
+                    scope, table.topic, events[place], NO_TERMS
+                )
+        return [outcomes[place] for place in range(len(events))]
+
+    def _packed_each(
+        self, table: EventTable, events: Sequence[Event[Any]]
+    ) -> Plan[list[Row | Exception]]:
+        """Each event's row, or why there is none: whatever it is, it concerns that event alone.
+
+        A registry that is away is asked once for each class of payloads.
+        """
+        try:
+            return list((yield from self._rows(table, events)))
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it is this event's.
+            if len(events) == 1:
+                return [error]
+        away: dict[type, ServerUnavailable] = {}
+        results: list[Row | Exception] = []
+        for event in events:
+            cls = type(getattr(event, "payload", None))
+            if cls in away:
+                results.append(away[cls].again())
+                continue
+            (result,) = yield from self._packed_each(table, [event])
+            if isinstance(result, ServerUnavailable):
+                away[cls] = result
+            results.append(result)
+        return results
 
     def rows(self, scope: Scope, topic: str, rows: Sequence[Row]) -> Plan[list[int]]:
         """Insert rows that were encoded before, all or none; answers their ids."""
@@ -111,7 +166,7 @@ class Saving:
             try:
                 ids = yield from inserting(table, rows, own=scope.own)
             except TableChanged:
-                del self._tables[scope.database, topic]
+                self._tables.pop((scope.database, topic), None)
                 if not scope.own:
                     raise
         if not ids:
@@ -133,7 +188,7 @@ class Saving:
             if table is not None:
                 return (yield from self._decided(scope, table, event_query))
         except TableChanged as error:
-            del self._tables[scope.database, topic]
+            self._tables.pop((scope.database, topic), None)
             if not (scope.own or isinstance(error, AnotherTable)):
                 raise
         table = yield from self._look_up(scope, topic)
@@ -162,10 +217,10 @@ class Saving:
         try:
             return (yield from self._carried_out(scope, batch))
         except AnotherTable:
-            del self._tables[scope.database, topic]
+            self._tables.pop((scope.database, topic), None)
             return []
         except TableChanged:
-            del self._tables[scope.database, topic]
+            self._tables.pop((scope.database, topic), None)
             # The caller's transaction has failed with the statement: only the caller can go on.
             if not scope.own:
                 raise
@@ -175,7 +230,7 @@ class Saving:
         """The events and the terms, fit for this table."""
         rows = yield from self._rows(table, events)
         plain = terms is NO_TERMS and not table.versioned
-        asking = None if plain else asked(table.topic, target_of(table), rows, terms)
+        asking = None if plain else asked(table.topic, self._target(table), rows, terms)
         return Batch(table, events, rows, asking)
 
     def _carried_out(self, scope: Scope, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
@@ -208,7 +263,7 @@ class Saving:
 
     def _items(self, table: EventTable, entries: Sequence[Single]) -> Plan[list[Item | None]]:
         """The entries with what they expect; None for one that does not seem to fit."""
-        target = target_of(table)
+        target = self._target(table)
         try:
             rows = yield from self._rows(table, [entry.event for entry in entries])
             return [
@@ -226,18 +281,24 @@ class Saving:
             items += yield from self._items(table, [entry])
         return items
 
-    def _alone(
-        self, scope: Scope, topic: str, event: Event[Any], terms: Terms
-    ) -> Plan[StoredEvent[Any] | MainstemError]:
+    def _alone(self, scope: Scope, topic: str, event: Event[Any], terms: Terms) -> Plan[Outcome]:
         """The outcome of one entry."""
         try:
             return (yield from self.one(scope, topic, event, terms))
-        except MainstemError as error:
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it is this caller's.
             return error
 
     def _ground(self, scope: Scope, table: EventTable) -> Ground:
         """Where events of this table are appended."""
-        return Ground(table.topic, target_of(table), self._wire, scope.own)
+        return Ground(table.topic, self._target(table), self._wire, scope.own)
+
+    def _target(self, table: EventTable) -> Target:
+        """The table as statements name it, worked out once."""
+        known, target = self._targets.get(table.topic, (None, None))
+        if target is None or known is not table:
+            target = target_of(table)
+            self._targets[table.topic] = table, target
+        return target
 
     def _look_up(self, scope: Scope, topic: str) -> Plan[EventTable]:
         """The table as it is now, by a SELECT on the connection that is to insert."""
@@ -289,7 +350,7 @@ def plainly(batch: Batch, *, own: bool) -> Plan[list[StoredEvent[Any]]]:
     """Insert into a table that has nothing to add; nothing if it is not the one looked up."""
     topic = batch.table.topic
     ids = yield from inserting(batch.table, batch.rows, own=own)
-    if ids and len(ids) != len(batch.rows):
+    if len(ids) != len(batch.rows) and (ids or batch.table.filtered):
         raise left_out(topic, len(ids), len(batch.rows))
     return [
         stored_event(topic, id_, event.key, event.payload, event.timestamp, event.metadata, None)
@@ -304,44 +365,8 @@ def appending(ground: Ground, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
         return (yield from plainly(batch, own=ground.own))
     if len(batch.rows) > 1:
         return (yield from all_or_none(ground, batch.items()))
-    (outcome,) = yield from each(ground, batch.items())
-    if isinstance(outcome, MainstemError):
-        raise outcome
-    return [outcome]
-
-
-def inserting(table: EventTable, rows: Sequence[Row], *, own: bool) -> Plan[list[int]]:
-    """Insert the rows and answer their ids; all in one transaction, if it is ours to begin.
-
-    No ids, and nothing inserted, if the table is not the one that was looked up.
-    """
-    target = target_of(table)
-    chunks = list(batches(rows))
-    alone = own and len(chunks) == 1
-    begins = own and not alone
-    ids: list[int] = []
-    if begins:
-        yield statements.BEGIN
-    try:
-        for chunk in chunks:
-            answer = yield insertion(target, chunk)._replace(commits=alone)
-            ids += [id_ for (id_,) in answer]
-            if not answer:
-                break
-    except TableChanged:
-        if begins:
-            yield statements.ROLLBACK
-        raise
-    if begins:
-        yield statements.COMMIT if len(ids) == len(rows) else statements.ROLLBACK
-    return ids
-
-
-def insertion(target: Target, rows: Sequence[Row]) -> Statement:
-    """The statement that inserts these rows."""
-    if len(rows) == 1:
-        return statements.insert_one(target, rows[0])
-    return statements.insert_many(target, rows)
+    (item,) = batch.items()
+    return [(yield from alone(ground, item))]
 
 
 def drafted(topic: str, target: Target, row: Row, terms: Terms) -> Draft:
@@ -350,23 +375,3 @@ def drafted(topic: str, target: Target, row: Row, terms: Terms) -> Draft:
         return Draft(row, ANY_VERSION)
     asking = asked(topic, target, (row,), terms)
     return Draft(row, asking.expected, asking.event_ids[0])
-
-
-def target_of(table: EventTable) -> Target:
-    """The table as statements name it."""
-    return Target(
-        naming.table(table.topic),
-        table.key_type,
-        table.oid,
-        table.versioned,
-        table.idempotent,
-        table.has_metadata,
-    )
-
-
-def left_out(topic: str, inserted: int, count: int) -> EventRefused:
-    """The error for rows that were dropped on their way."""
-    return EventRefused(
-        f"PostgreSQL inserted {inserted} of {count} events into events.{topic}",
-        hint="look for a trigger or rule on the table that drops rows",
-    )

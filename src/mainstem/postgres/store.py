@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mainstem.correlation import carried, carried_all
 from mainstem.event import Event, Position, StoredEvent
+from mainstem.postgres.async_writer import AsyncWriter
 from mainstem.postgres.drivers.lending import AsyncWithin, Within, lend, lend_async
 from mainstem.postgres.drivers.sessions import AsyncSession, Session, connection_settings
 from mainstem.postgres.following.batches import Request
@@ -21,7 +22,7 @@ from mainstem.postgres.reading.pages import Pages
 from mainstem.postgres.reading.selection import Selection, TypeFilter, type_names
 from mainstem.postgres.saving import Saving, Single
 from mainstem.postgres.statements import Row
-from mainstem.postgres.writer import AsyncWriter, Writer
+from mainstem.postgres.writer import Writer
 from mainstem.registry.postgres import PostgresRegistry
 from mainstem.registry.registry import CachingRegistry, Registry
 from mainstem.terms import (

@@ -53,6 +53,8 @@ class EventTable:
     columns: tuple[Column, ...]
     id_cache: int | None
     """CACHE of the sequence that `id` is drawn from; None without a sequence."""
+    filtered: bool = False
+    """Whether a trigger for each row or a rule of the table may take rows away on INSERT."""
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +104,8 @@ def event_table(topic: str, rows: Sequence[Sequence[Any]]) -> EventTable | None:
     oid, kind, persistence = rows[0][:3]
     caches = {row[3]: row[9] for row in rows}
     columns = tuple(Column(*row[3:9]) for row in rows)
-    return EventTable(topic, oid, kind, persistence, columns, caches.get("id"))
+    filtered = any(row[10] for row in rows)
+    return EventTable(topic, oid, kind, persistence, columns, caches.get("id"), filtered)
 
 
 def shape_problem(table: EventTable) -> str | None:

@@ -1,7 +1,6 @@
 """Writing: which waiting saves share a statement, and what each of them is told; pure.
 
-Saves that wait at the same time are written by one INSERT and so by one commit. If that fails for
-a reason that may lie in one event, each is written by itself, so that a bad one fails alone.
+Saves that wait at the same time are written by one INSERT for each topic, and so by one commit.
 """
 
 from __future__ import annotations
@@ -9,20 +8,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from mainstem.errors import ConnectionMisused, MainstemError, OutcomeUnknown, ServerUnavailable
+from mainstem.errors import ConnectionMisused, MainstemError, OutcomeUnknown
 from mainstem.event import StoredEvent
 from mainstem.postgres.packing import BATCH_EVENTS_MAX
 from mainstem.postgres.plan import Plan, Scope
 from mainstem.postgres.saving import Saving, Single
+from mainstem.postgres.sharing import Outcome, lost, not_sent
 
 S = TypeVar("S")
 
 WAITING_EVENTS_MAX: Final = 10_000
 """Saves that may wait for their turn; whoever comes then waits to be let in."""
-
-Outcome: TypeAlias = StoredEvent[Any] | MainstemError
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +52,10 @@ class Queue(Generic[S]):
         """Wait behind all the others."""
         self._waiters.append(waiter)
 
+    def enter_first(self, waiters: Sequence[Waiter[S]]) -> None:
+        """Let these, whose turn came to nothing, be the next ones again."""
+        self._waiters.extendleft(reversed(waiters))
+
     def leave(self, waiter: Waiter[S]) -> bool:
         """Give up waiting; False if its turn has come already."""
         try:
@@ -76,34 +78,18 @@ def writing(saving: Saving, scope: Scope, waiters: Sequence[Waiter[S]]) -> Plan[
     """Save each by itself, though not one by one; answers the outcomes in their order."""
     outcomes: dict[Waiter[S], Outcome] = {}
     for topic, group in by_topic(waiters).items():
+        if lost(outcomes.values()):
+            outcomes.update((waiter, not_sent()) for waiter in group)
+            continue
         singles = [waiter.single for waiter in group]
-        answers = yield from together(saving, scope, topic, singles, lost(outcomes.values()))
+        try:
+            answers = yield from saving.singles(scope, topic, singles)
+        except MainstemError as error:
+            answers = [error.again() for _ in group]
+        except Exception as error:  # noqa: BLE001  # A mistake in one topic must not reach the others.
+            answers = [mistaken(error) for _ in group]
         outcomes.update(zip(group, answers, strict=True))
     return [outcomes[waiter] for waiter in waiters]
-
-
-def together(
-    saving: Saving,
-    scope: Scope,
-    topic: str,
-    singles: Sequence[Single],
-    before: ServerUnavailable | None,
-) -> Plan[list[Outcome]]:
-    """The outcomes of saves to one topic; nothing is sent where the server was lost before."""
-    if before is not None:
-        return [not_sent(before) for _ in singles]
-    try:
-        return (yield from saving.singles(scope, topic, singles))
-    except ServerUnavailable as error:
-        return [error.again() for _ in singles]
-    except MainstemError as error:
-        if len(singles) == 1:
-            return [error]
-    # Nothing is saved. The reason may lie in one of them, so each gets a statement of its own.
-    outcomes: list[Outcome] = []
-    for single in singles:
-        outcomes += yield from together(saving, scope, topic, [single], lost(outcomes))
-    return outcomes
 
 
 def by_topic(waiters: Iterable[Waiter[S]]) -> dict[str, list[Waiter[S]]]:
@@ -114,27 +100,21 @@ def by_topic(waiters: Iterable[Waiter[S]]) -> dict[str, list[Waiter[S]]]:
     return groups
 
 
-def lost(outcomes: Iterable[Outcome]) -> ServerUnavailable | None:
-    """The error after which the connection is of no use, if one of the outcomes is that."""
-    return next((error for error in outcomes if isinstance(error, ServerUnavailable)), None)
+def interrupted(reason: str) -> OutcomeUnknown:
+    """The answer for a save that shared a statement which was broken off on this side."""
+    return OutcomeUnknown(f"{reason}, so the outcome is unknown: the event is saved or not")
 
 
-def not_sent(error: ServerUnavailable) -> ServerUnavailable:
-    """The answer for a save whose turn came after the server was lost: it is not saved."""
-    return ServerUnavailable(f"nothing of this save was sent: {error.message}")
-
-
-def interrupted(error: BaseException) -> OutcomeUnknown:
-    """The answer for a save that shared a statement whose thread or task was broken off."""
-    return OutcomeUnknown(
-        f"writing was broken off by {type(error).__name__}, so the outcome is unknown:"
-        " the event is saved or not"
-    )
+def mistaken(error: BaseException) -> OutcomeUnknown:
+    """The answer for saves to a topic where something happened that should not."""
+    unknown = interrupted(f"writing was broken off by {type(error).__name__}")
+    unknown.__cause__ = error
+    return unknown
 
 
 def told(outcome: Outcome) -> StoredEvent[Any]:
     """The stored event, or the error raised."""
-    if isinstance(outcome, MainstemError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 

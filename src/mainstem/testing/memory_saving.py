@@ -12,9 +12,9 @@ from mainstem.metadata_codec import decode_metadata
 from mainstem.postgres.concurrency.asking import asked
 from mainstem.postgres.concurrency.conditions import checked_query
 from mainstem.postgres.concurrency.judging import conflict, fits
+from mainstem.postgres.inserting import target_of
 from mainstem.postgres.packing import packed
 from mainstem.postgres.reading.decoding import event_of
-from mainstem.postgres.saving import target_of
 from mainstem.registry.memory import MemoryRegistry
 from mainstem.schema.declare import type_name
 from mainstem.terms import AppendCondition, Decision, EventQuery, Terms

@@ -44,7 +44,7 @@ class Hand(NamedTuple):
         """Save all of the events or none."""
         return self.run(self.saving.many(self.scope, topic, events, Terms(**terms)))
 
-    def singles(self, topic: str, *entries: Single) -> list[Stored | MainstemError]:
+    def singles(self, topic: str, *entries: Single) -> list[Stored | Exception]:
         """Save each or not."""
         return self.run(self.saving.singles(self.scope, topic, entries))
 

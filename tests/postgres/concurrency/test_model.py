@@ -135,5 +135,6 @@ def check_singles(random: Random, own: Hand, topic: str, model: Model) -> None:
     outcomes = own.singles(topic, *(single for _, _, single in batch))
 
     for (call, expected, _), outcome in zip(batch, outcomes, strict=True):
+        assert not isinstance(outcome, Exception) or isinstance(outcome, MainstemError)
         answer = told(outcome if isinstance(outcome, MainstemError) else [outcome])
         assert answer == model.save([call], expected)

@@ -34,11 +34,10 @@ def writer(hands: Hands) -> Hand:
     return hands(own=True)
 
 
-def summed(outcomes: list[StoredEvent[Any] | MainstemError]) -> list[Any]:
+def summed(outcomes: list[StoredEvent[Any] | Exception]) -> list[Any]:
     """The version of each, or the class of its error."""
     return [
-        type(outcome) if isinstance(outcome, MainstemError) else outcome.version
-        for outcome in outcomes
+        type(outcome) if isinstance(outcome, Exception) else outcome.version for outcome in outcomes
     ]
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from mainstem.errors import MainstemError, ServerUnavailable, TableChanged
+from mainstem.errors import MainstemError, ServerUnavailable, TableChanged, TransactionFailed
+from mainstem.event import StoredEvent
 from mainstem.postgres.concurrency import statements
 from mainstem.postgres.concurrency.judging import (
     ATTEMPTS_MAX,
@@ -36,12 +37,32 @@ from mainstem.postgres.plan import Plan
 from mainstem.postgres.statements import Target
 
 
+def alone(ground: Ground, item: Item) -> Plan[StoredEvent[Any]]:
+    """Append one item, in whosever transaction; ConcurrencyConflict if it is not to go in."""
+    head = None
+    for _ in range(ATTEMPTS_MAX):
+        insertion = statements.append_each(ground.target, (item.draft,))
+        answer = yield insertion._replace(commits=ground.own)
+        if answer:
+            ((id_, _, _, version),) = answer
+            return appended(ground.topic, item, (id_, version))
+        (found,) = yield from look(ground.target, (item,))
+        outcome = yield from judged(ground, item, found, head)
+        if isinstance(outcome, MainstemError):
+            raise outcome
+        if outcome is not None:
+            return outcome
+        head = found.head
+    raise overtaken()
+
+
 def each(ground: Ground, items: Sequence[Item]) -> Plan[list[Outcome]]:
     """Append each item by itself, many by one statement; answers their outcomes in their order.
 
-    On a connection of ours every statement commits, and whatever goes wrong is an outcome; only
-    TableChanged is raised, if nothing was saved before. In the caller's transaction it is raised.
+    It is for connections of our own: each statement commits, and whatever goes wrong is an
+    outcome. Only TableChanged is raised, if nothing was saved before.
     """
+    assert ground.own, "each of them is a transaction"
     rounds = Rounds(ground, items)
     for _ in range(ATTEMPTS_MAX):
         pending = rounds.pending()
@@ -76,7 +97,7 @@ class Rounds:
     def crowded(self, pending: Sequence[int]) -> Plan[bool]:
         """Append at once what expects nothing but shares keys; False if that is not the case."""
         items = [self._items[place] for place in pending]
-        if not (self._crowds and self._ground.own and all(map(is_free, items))):
+        if not (self._crowds and all(map(is_free, items))):
             return False
         if len({item.draft.row.key for item in items}) == len(items):
             return False
@@ -97,9 +118,6 @@ class Rounds:
 
     def run(self, part: Sequence[int]) -> Plan[None]:
         """Try these once."""
-        if not self._ground.own:
-            yield from self._try(part)
-            return
         part = [place for place in part if place not in self._outcomes]
         try:
             yield from self._try(part)
@@ -110,10 +128,14 @@ class Rounds:
                 raise
             if len(part) == 1:
                 self._outcomes[part[0]] = error
-                return
-            # The reason may lie in one of them.
-            for place in part:
-                yield from self.run([place])
+            elif isinstance(error, TransactionFailed):
+                # To try again would wait as long again for each.
+                self._outcomes |= {place: error.again() for place in part}
+            else:
+                # The reason may lie in one of them.
+                half = len(part) // 2
+                yield from self.run(part[:half])
+                yield from self.run(part[half:])
 
     def _try(self, part: Sequence[int]) -> Plan[None]:
         """One insert for these, and a look at what did not go in."""
@@ -121,7 +143,7 @@ class Rounds:
         if not items:
             return
         insertion = statements.append_each(self._ground.target, [item.draft for item in items])
-        answer = yield insertion._replace(commits=self._ground.own)
+        answer = yield insertion._replace(commits=True)
         for place, item, found in zip(part, items, matched(items, answer), strict=True):
             if found is not None:
                 self._outcomes[place] = appended(self._ground.topic, item, found)

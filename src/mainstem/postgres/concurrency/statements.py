@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -25,11 +26,24 @@ ANY_VERSION: Final = -1
 SOME_VERSION: Final = -2
 """For Draft.expected: whatever version, and any version but 0."""
 
-Columns: TypeAlias = dict[str, tuple[str, list[Any]]]
-"""Names of columns, with their types and values."""
+Columns: TypeAlias = dict[str, list[Any]]
+"""Values of all rows by the names of their columns."""
+
+TYPES: Final = {
+    "data": "bytea",
+    "timestamp": "timestamptz",
+    "metadata": "bytea",
+    "event_id": "uuid",
+    "expected": "bigint",
+    "step": "bigint",
+}
+"""Types of columns but the key."""
 
 FITS: Final = f"""(expected = head OR expected = {ANY_VERSION}
              OR (expected = {SOME_VERSION} AND head > 0))"""
+
+TEXTS_MAX: Final = 1024
+"""Texts of statements that are remembered: some for each topic."""
 
 # A guard must see what committed while it waited: each statement its own snapshot.
 BEGIN_GUARDED = Statement("BEGIN ISOLATION LEVEL READ COMMITTED", answers=False)
@@ -46,26 +60,11 @@ def append_each(table: Target, drafts: Sequence[Draft]) -> Statement:
     Answers (id, key, event_id, version) of those that went in, in their order. What another
     transaction has inserted and not yet committed is waited for. No draft harms another one.
     """
-    columns = given(table, drafts)
-    expected = ""
+    columns = given(drafts)
     if table.versioned:
-        columns["expected"] = "bigint", [draft.expected for draft in drafts]
-        expected = f"AND {FITS}"
-    names = inserted(columns, table)
-    source, params = rows_of(table, columns, len(drafts))
-    return Statement(
-        f"""
-        INSERT INTO {table.name} ({", ".join(names)})
-        SELECT {", ".join(names.values())}
-        FROM {source}
-        WHERE '{table.name}'::regclass = ${len(params) + 1}::oid {expected}
-        ORDER BY place
-        ON CONFLICT {arbiter(table, columns)} DO NOTHING
-        RETURNING id, key, {"event_id" if "event_id" in columns else "NULL::uuid"},
-                  {"version" if table.versioned else "NULL::bigint"}
-        """,
-        (*params, table.oid),
-    )
+        columns["expected"] = [draft.expected for draft in drafts]
+    sql = each_text(table, tuple(columns), single=len(drafts) == 1)
+    return Statement(sql, (*values(columns), table.oid))
 
 
 def append_all(table: Target, drafts: Sequence[Draft]) -> Statement:
@@ -73,27 +72,13 @@ def append_all(table: Target, drafts: Sequence[Draft]) -> Statement:
 
     Answers (id, version) of each in their order. A unique constraint fails the statement.
     """
-    columns = given(table, drafts)
-    guarded = any(draft.expected != ANY_VERSION for draft in drafts)
+    columns = given(drafts)
     if table.versioned:
-        columns["step"] = "bigint", [draft.step for draft in drafts]
-    if guarded:
-        columns["expected"] = "bigint", [draft.expected for draft in drafts]
-    names = inserted(columns, table)
-    source, params = rows_of(table, columns, len(drafts))
-    if guarded:
-        source = f"(SELECT *, bool_and({FITS}) OVER () AS fit FROM {source}) AS event"
-    return Statement(
-        f"""
-        INSERT INTO {table.name} ({", ".join(names)})
-        SELECT {", ".join(names.values())}
-        FROM {source}
-        WHERE '{table.name}'::regclass = ${len(params) + 1}::oid {"AND fit" if guarded else ""}
-        ORDER BY place
-        RETURNING id, {"version" if table.versioned else "NULL::bigint"}
-        """,
-        (*params, table.oid),
-    )
+        columns["step"] = [draft.step for draft in drafts]
+    if any(draft.expected != ANY_VERSION for draft in drafts):
+        columns["expected"] = [draft.expected for draft in drafts]
+    sql = all_text(table, tuple(columns), single=len(drafts) == 1)
+    return Statement(sql, (*values(columns), table.oid))
 
 
 def look(table: Target, drafts: Sequence[Draft]) -> Statement:
@@ -103,10 +88,10 @@ def look(table: Target, drafts: Sequence[Draft]) -> Statement:
     nothing if the table is not the one that was seen.
     """
     columns: Columns = {
-        "key": (table.key_type, [draft.row.key for draft in drafts]),
-        "event_id": ("uuid", [draft.event_id for draft in drafts]),
+        "key": [draft.row.key for draft in drafts],
+        "event_id": [draft.event_id for draft in drafts],
     }
-    source, params = rows_of(table, columns, len(drafts))
+    source = rows_of(table, tuple(columns), single=len(drafts) == 1)
     stored = "event_id = event.event_id" if table.idempotent else "false"
     return Statement(
         f"""
@@ -118,63 +103,104 @@ def look(table: Target, drafts: Sequence[Draft]) -> Statement:
                    timestamp, {"version" if table.versioned else "NULL::bigint"}
             FROM {table.name} WHERE {stored}
         ) AS stored ON true
-        WHERE '{table.name}'::regclass = ${len(params) + 1}::oid
+        WHERE '{table.name}'::regclass = $3::oid
         ORDER BY place
         """,
-        (*params, table.oid),
+        (*values(columns), table.oid),
     )
 
 
-def given(table: Target, drafts: Sequence[Draft]) -> Columns:
+def given(drafts: Sequence[Draft]) -> Columns:
     """What the drafts bring with them, without the columns that would be NULL in all rows."""
     rows = [draft.row for draft in drafts]
     columns: Columns = {
-        "key": (table.key_type, [row.key for row in rows]),
-        "data": ("bytea", [row.data for row in rows]),
-        "timestamp": ("timestamptz", [row.timestamp for row in rows]),
+        "key": [row.key for row in rows],
+        "data": [row.data for row in rows],
+        "timestamp": [row.timestamp for row in rows],
     }
-    if any(row.metadata is not None for row in rows):
-        columns["metadata"] = "bytea", [row.metadata for row in rows]
-    if any(draft.event_id is not None for draft in drafts):
-        columns["event_id"] = "uuid", [draft.event_id for draft in drafts]
+    metadata = [row.metadata for row in rows]
+    if any(metadata):
+        columns["metadata"] = metadata
+    event_ids = [draft.event_id for draft in drafts]
+    if any(event_ids):
+        columns["event_id"] = event_ids
     return columns
 
 
-def inserted(columns: Columns, table: Target) -> dict[str, str]:
+def values(columns: Columns) -> list[Any]:
+    """The parameters for these columns: values where there is one row, else arrays."""
+    single = len(columns["key"]) == 1
+    return [column[0] for column in columns.values()] if single else list(columns.values())
+
+
+@lru_cache(TEXTS_MAX)
+def each_text(table: Target, columns: tuple[str, ...], *, single: bool) -> str:
+    """The SQL of `append_each`."""
+    filled = filling(table, columns)
+    return f"""
+        INSERT INTO {table.name} ({", ".join(filled)})
+        SELECT {", ".join(filled.values())}
+        FROM {rows_of(table, columns, single=single)}
+        WHERE '{table.name}'::regclass = ${len(columns) + 1}::oid
+              {f"AND {FITS}" if table.versioned else ""}
+        {"" if single else "ORDER BY place"}
+        ON CONFLICT {arbiter(table, columns)} DO NOTHING
+        RETURNING id, key, {"event_id" if "event_id" in columns else "NULL::uuid"},
+                  {"version" if table.versioned else "NULL::bigint"}
+        """
+
+
+@lru_cache(TEXTS_MAX)
+def all_text(table: Target, columns: tuple[str, ...], *, single: bool) -> str:
+    """The SQL of `append_all`."""
+    filled, guarded = filling(table, columns), "expected" in columns
+    source = rows_of(table, columns, single=single)
+    if guarded:
+        source = f"(SELECT *, bool_and({FITS}) OVER () AS fit FROM {source}) AS event"
+    return f"""
+        INSERT INTO {table.name} ({", ".join(filled)})
+        SELECT {", ".join(filled.values())}
+        FROM {source}
+        WHERE '{table.name}'::regclass = ${len(columns) + 1}::oid {"AND fit" if guarded else ""}
+        ORDER BY place
+        RETURNING id, {"version" if table.versioned else "NULL::bigint"}
+        """
+
+
+def filling(table: Target, columns: Sequence[str]) -> dict[str, str]:
     """The columns of the table that are filled, and from what."""
-    names = {name: name for name in columns if name not in {"expected", "step"}}
+    filled = {name: name for name in columns if name not in {"expected", "step"}}
     if table.versioned:
-        names["version"] = "head + step" if "step" in columns else "head + 1"
-    return names
+        filled["version"] = "head + step" if "step" in columns else "head + 1"
+    return filled
 
 
-def rows_of(table: Target, columns: Columns, count: int) -> tuple[str, list[Any]]:
-    """The values as a table called `event`, and its parameters.
+def rows_of(table: Target, columns: Sequence[str], *, single: bool) -> str:
+    """The parameters as a table called `event`.
 
     `place` numbers its rows, and `head` is the last version of each one's stream. It is found by
-    one step into the unique index, which OFFSET 0 keeps PostgreSQL from doing twice.
+    one step into the unique index, which OFFSET 0 keeps PostgreSQL from doing twice. The rows are
+    in order already; saying so inside spares a sort outside.
     """
-    numbered = list(enumerate(columns.items(), start=1))
-    if count == 1:
-        values = ", ".join(f"${at}::{kind} AS {name}" for at, (name, (kind, _)) in numbered)
-        source = f"(SELECT {values}, 1 AS place) AS event"
-        params = [values[0] for _, values in columns.values()]
+    types = {**TYPES, "key": table.key_type}
+    numbered = list(enumerate(columns, start=1))
+    if single:
+        scalars = ", ".join(f"${at}::{types[name]} AS {name}" for at, name in numbered)
+        source = f"(SELECT {scalars}, 1 AS place) AS event"
     else:
-        arrays = ", ".join(f"${at}::{kind}[]" for at, (_, (kind, _)) in numbered)
-        names = ", ".join(columns)
-        source = f"unnest({arrays}) WITH ORDINALITY AS event ({names}, place)"
-        params = [values for _, values in columns.values()]
-    if table.versioned:
-        source = f"""(
+        arrays = ", ".join(f"${at}::{types[name]}[]" for at, name in numbered)
+        source = f"unnest({arrays}) WITH ORDINALITY AS event ({', '.join(columns)}, place)"
+    if not table.versioned:
+        return source
+    return f"""(
             SELECT *, coalesce((
                 SELECT version FROM {table.name} AS stored WHERE stored.key = event.key
                 ORDER BY version DESC LIMIT 1), 0) AS head
-            FROM {source} OFFSET 0
+            FROM {source} {"" if single else "ORDER BY place"} OFFSET 0
         ) AS event"""
-    return source, params
 
 
-def arbiter(table: Target, columns: Columns) -> str:
+def arbiter(table: Target, columns: Sequence[str]) -> str:
     """The constraint whose rows are left out: both if both may be met, else only that one."""
     if "event_id" not in columns:
         return "(key, version)" if table.versioned else ""

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from mainstem.errors import MainstemError
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.statements import Statement
 
@@ -40,7 +39,7 @@ def drive(plan: Plan[T], perform: Callable[[Statement], Any]) -> T:
         while True:
             try:
                 answer = step.function() if isinstance(step, Call) else perform(step)
-            except MainstemError as error:
+            except Exception as error:  # noqa: BLE001  # The plan raises what it cannot use.
                 step = plan.throw(error)
             else:
                 step = plan.send(answer)
@@ -61,7 +60,7 @@ async def drive_async(plan: Plan[T], perform: Callable[[Statement], Awaitable[An
                     answer = await asyncio.to_thread(step.function)
                 else:
                     answer = await perform(step)
-            except MainstemError as error:
+            except Exception as error:  # noqa: BLE001  # The plan raises what it cannot use.
                 step = plan.throw(error)
             else:
                 step = plan.send(answer)

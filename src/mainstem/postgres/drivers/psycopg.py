@@ -10,7 +10,7 @@ PgBouncer is never surprised.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -45,11 +45,16 @@ TEXTS_MAX: Final = 1024
 """Texts of statements whose placeholders are remembered: some for each topic."""
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
 """How psycopg converts values by itself."""
+STALE_SQLSTATES: Final = frozenset({"0A000", "26000", "42P05"})
+"""A cached plan does not fit any more; a prepared statement is not there; or is there already."""
 REMEDY: Final = "with connection.transaction(): …"
 
 
 class Cursor(psycopg.Cursor[tuple[Any, ...]]):
     """A cursor that converts values as psycopg does by itself."""
+
+    stale = False
+    """Whether statements that its connection had prepared are of no use any more."""
 
     @property
     def adapters(self) -> AdaptersMap:
@@ -59,6 +64,8 @@ class Cursor(psycopg.Cursor[tuple[Any, ...]]):
 
 class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
     """As `Cursor`, for asyncio."""
+
+    stale = False
 
     @property
     def adapters(self) -> AdaptersMap:
@@ -109,39 +116,58 @@ class AsyncLentConnection:
 def run(connection: SyncConnection, plan: Plan[T]) -> T:
     """Run the plan; nothing begins, commits or rolls back but what the plan says."""
     with cursor_of(connection) as cursor:
-        return run_on(cursor, plan)
+        return drive(plan, performer(cursor))
 
 
 async def run_async(connection: AsyncConnection, plan: Plan[T]) -> T:
     """As `run`, for asyncio."""
     async with async_cursor_of(connection) as cursor:
-        return await run_on_async(cursor, plan)
+        return await drive_async(plan, async_performer(cursor))
 
 
-def run_on(cursor: Cursor, plan: Plan[T]) -> T:
-    """As `run`, on a cursor that may be used again."""
+def performer(cursor: Cursor, *, ours: bool = False) -> Callable[[Statement], Any]:
+    """Carries out statements; on a connection of ours it gets over stale prepared ones."""
 
     def perform(step: Statement) -> Any:
         try:
             cursor.execute(placeholders(step.sql), step.params, binary=True)
             return cursor.fetchall() if step.answers else []
         except FOREIGN as error:
+            if ours and may_retry(cursor, error):
+                return perform(step)
             raise translated(error, commits=step.commits) from error
 
-    return drive(plan, perform)
+    return perform
 
 
-async def run_on_async(cursor: AsyncCursor, plan: Plan[T]) -> T:
-    """As `run_on`, for asyncio."""
+def async_performer(
+    cursor: AsyncCursor, *, ours: bool = False
+) -> Callable[[Statement], Awaitable[Any]]:
+    """As `performer`, for asyncio."""
 
     async def perform(step: Statement) -> Any:
         try:
             await cursor.execute(placeholders(step.sql), step.params, binary=True)
             return await cursor.fetchall() if step.answers else []
         except FOREIGN as error:
+            if ours and may_retry(cursor, error):
+                return await perform(step)
             raise translated(error, commits=step.commits) from error
 
-    return await drive_async(plan, perform)
+    return perform
+
+
+def may_retry(cursor: Cursor | AsyncCursor, error: Exception) -> bool:
+    """Whether a statement failed for being prepared, and may be tried without.
+
+    Its table was altered, or a pooler that came meanwhile changed the server behind it. It is
+    tried only outside of a transaction, where a statement that failed has done nothing.
+    """
+    if cursor.stale or getattr(error, "sqlstate", None) not in STALE_SQLSTATES:
+        return False
+    cursor.stale = True
+    cursor.connection.prepare_threshold = None
+    return cursor.connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def cursor_of(connection: SyncConnection) -> Cursor:

@@ -119,12 +119,14 @@ def broken_off(reason: str, *, commits: bool) -> ServerUnavailable:
     `commits` tells that the success of what was running would have made events durable: then
     nobody knows the outcome.
     """
+    error = ServerUnavailable(f"PostgreSQL is away: {reason}")
     if commits:
-        return OutcomeUnknown(
+        error = OutcomeUnknown(
             "the connection to PostgreSQL broke during the commit, so the outcome is unknown:"
             f" the events are either all saved or not at all ({reason})"
         )
-    return ServerUnavailable(f"PostgreSQL is away: {reason}")
+    error.lost = True
+    return error
 
 
 def beyond_partitions(table: str | None) -> ValueOutOfRange:
