@@ -73,7 +73,8 @@ class AsyncWriter:
             return await self._write_alone(self._free.pop(), topic, single)
         waiter = Waiter(topic, single, asyncio.get_running_loop().create_future())
         self._queue.enter(waiter)
-        self._go_on()
+        if self._free:
+            self._go_on()
         try:
             return told(await waiter.signal)
         except asyncio.CancelledError:

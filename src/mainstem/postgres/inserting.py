@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mainstem.errors import EventRefused, MainstemError
-from mainstem.postgres import naming, statements
+from mainstem.postgres import statements
 from mainstem.postgres.packing import batches
 from mainstem.postgres.plan import Plan
 from mainstem.postgres.statements import Row, Statement, Target
@@ -20,7 +20,7 @@ def inserting(table: EventTable, rows: Sequence[Row], *, own: bool) -> Plan[list
     transaction that we begin, fewer ids than rows mean as well that nothing is inserted; so it
     is begun where a trigger or rule may take rows away, too.
     """
-    target = target_of(table)
+    target = table.target
     chunks = list(batches(rows))
     alone = own and len(chunks) == 1 and not table.filtered
     begins = own and not alone
@@ -49,18 +49,6 @@ def insertion(target: Target, rows: Sequence[Row]) -> Statement:
     if len(rows) == 1:
         return statements.insert_one(target, rows[0])
     return statements.insert_many(target, rows)
-
-
-def target_of(table: EventTable) -> Target:
-    """The table as statements name it."""
-    return Target(
-        naming.table(table.topic),
-        table.key_type,
-        table.oid,
-        table.versioned,
-        table.idempotent,
-        table.has_metadata,
-    )
 
 
 def left_out(topic: str, inserted: int, count: int) -> EventRefused:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from mainstem.errors import EventRefused, InvalidMetadata
 from mainstem.event import Event
-from mainstem.postgres import naming
 from mainstem.postgres.keys import KEY_TYPES
 from mainstem.postgres.statements import Row
 from mainstem.postgres.table import EventTable
@@ -23,26 +22,27 @@ BOUNDED_KEYS: Final = frozenset({"uuid", "bigint", "integer", "smallint", "boole
 
 def packed(table: EventTable, wire: Wire, events: Iterable[Event[Any]]) -> list[Row]:
     """The rows of these events; EventRefused, by its subclasses, for the first that is not fit."""
-    key_column = table.column("key")
-    assert key_column is not None, "the table's shape was checked"
-    exact, modifier = KEY_TYPES[table.key_type].exact, key_column.type_modifier
-    has_metadata, bounded = table.has_metadata, table.key_type in BOUNDED_KEYS
-    rows = []
-    for event in events:
-        if not isinstance(event, Event):
-            raise EventRefused(f"an Event is needed, not {type(event).__name__}")
-        if event.metadata and not has_metadata:
-            raise InvalidMetadata(
-                f"{naming.table(table.topic)} has no column for metadata",
-                hint=f"add it: ALTER TABLE {naming.table(table.topic)} ADD COLUMN metadata bytea",
-            )
-        key = exact(event.key, modifier)
-        if not bounded:
-            # Its bytes in Kafka are made only to be checked: their length has a bound there.
-            key_bytes(key)
-        metadata = wire.pack_metadata(event)
-        rows.append(Row(key, wire.frame(event), metadata, event.timestamp))
-    return rows
+    return [packed_one(table, wire, event) for event in events]
+
+
+def packed_one(table: EventTable, wire: Wire, event: Event[Any]) -> Row:
+    """The row of this event; EventRefused, by its subclasses, if it is not fit."""
+    if not isinstance(event, Event):
+        raise EventRefused(f"an Event is needed, not {type(event).__name__}")
+    key_type = table.target.key_type
+    column = table.column("key")
+    assert column is not None, "the table's shape was checked"
+    key = KEY_TYPES[key_type].exact(event.key, column.type_modifier)
+    if key_type not in BOUNDED_KEYS:
+        # Its bytes in Kafka are made only to be checked: their length has a bound there.
+        key_bytes(key)
+    metadata = wire.pack_metadata(event) if event.metadata else None
+    if metadata is not None and not table.has_metadata:
+        raise InvalidMetadata(
+            f"{table.target.name} has no column for metadata",
+            hint=f"add it: ALTER TABLE {table.target.name} ADD COLUMN metadata bytea",
+        )
+    return Row(key, wire.frame(event), metadata, event.timestamp)
 
 
 def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

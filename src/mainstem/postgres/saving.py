@@ -21,11 +21,11 @@ from mainstem.postgres.concurrency.judging import AnotherTable, Ground, Item
 from mainstem.postgres.concurrency.singly import alone, each
 from mainstem.postgres.concurrency.statements import ANY_VERSION, Draft
 from mainstem.postgres.concurrency.together import all_or_none
-from mainstem.postgres.inserting import inserting, left_out, target_of
-from mainstem.postgres.packing import packed
+from mainstem.postgres.inserting import inserting, left_out
+from mainstem.postgres.packing import packed, packed_one
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.sharing import Outcome
-from mainstem.postgres.statements import Row, Target
+from mainstem.postgres.statements import Row, Target, insert_one
 from mainstem.postgres.table import EventTable, inspection, shape_problem
 from mainstem.terms import NO_TERMS, Decision, EventQuery, Terms
 from mainstem.wire import Wire
@@ -62,8 +62,35 @@ class Saving:
 
         It is one statement, unless it must wait for others or the terms hold a condition.
         """
+        table = self._tables.get((scope.database, topic))
+        if table is not None and table.plain and terms is NO_TERMS:
+            saved = yield from self._usual(scope, table, event)
+            if saved is not None:
+                return saved
         (stored,) = yield from self.many(scope, topic, (event,), terms)
         return stored
+
+    def _usual(
+        self, scope: Scope, table: EventTable, event: Event[P]
+    ) -> Plan[StoredEvent[P] | None]:
+        """Save an event as most are, in a few steps; None where more must be done first."""
+        if not isinstance(event, Event) or type(event.payload) not in self._packed:
+            return None
+        try:
+            row = packed_one(table, self._wire, event)
+        except EventRefused:
+            return None
+        try:
+            answer = yield insert_one(table.target, row, commits=scope.own)
+        except TableChanged:
+            self._tables.pop((scope.database, table.topic), None)
+            if not scope.own:
+                raise
+            return None
+        if not answer:
+            return None
+        key, payload, moment, metadata = event.key, event.payload, event.timestamp, event.metadata
+        return stored_event(table.topic, answer[0][0], key, payload, moment, metadata, None)
 
     def many(
         self, scope: Scope, topic: str, events: Sequence[Event[P]], terms: Terms = NO_TERMS
@@ -296,7 +323,7 @@ class Saving:
         """The table as statements name it, worked out once."""
         known, target = self._targets.get(table.topic, (None, None))
         if target is None or known is not table:
-            target = target_of(table)
+            target = table.target
             self._targets[table.topic] = table, target
         return target
 

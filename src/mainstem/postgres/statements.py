@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from mainstem.event import Key
 from mainstem.postgres import naming
+
+TEXTS_MAX: Final = 1024
 
 
 class Statement(NamedTuple):
@@ -114,27 +117,31 @@ def publishes(publication: str, topic: str) -> Statement:
     return Statement(PUBLISHES, (naming.EVENT_SCHEMA, topic, publication))
 
 
-def insert_one(table: Target, row: Row) -> Statement:
+def insert_one(table: Target, row: Row, *, commits: bool = False) -> Statement:
     """Insert one event; answers its id, or nothing if the table is not the one that was seen."""
     if row.metadata is None:
-        return Statement(
-            f"""
-            INSERT INTO {table.name} (key, data, timestamp)
-            SELECT $1::{table.key_type}, $2::bytea, $3::timestamptz
-            WHERE '{table.name}'::regclass = $4::oid
+        sql = insert_one_text(table.name, table.key_type, with_metadata=False)
+        return Statement(sql, (row.key, row.data, row.timestamp, table.oid), commits)
+    sql = insert_one_text(table.name, table.key_type, with_metadata=True)
+    return Statement(sql, (*row, table.oid), commits)
+
+
+@lru_cache(TEXTS_MAX)
+def insert_one_text(name: str, key_type: str, *, with_metadata: bool) -> str:
+    """The text for a table, which is made once."""
+    if with_metadata:
+        return f"""
+            INSERT INTO {name} (key, data, metadata, timestamp)
+            SELECT $1::{key_type}, $2::bytea, $3::bytea, $4::timestamptz
+            WHERE '{name}'::regclass = $5::oid
             RETURNING id
-            """,
-            (row.key, row.data, row.timestamp, table.oid),
-        )
-    return Statement(
-        f"""
-        INSERT INTO {table.name} (key, data, metadata, timestamp)
-        SELECT $1::{table.key_type}, $2::bytea, $3::bytea, $4::timestamptz
-        WHERE '{table.name}'::regclass = $5::oid
+            """
+    return f"""
+        INSERT INTO {name} (key, data, timestamp)
+        SELECT $1::{key_type}, $2::bytea, $3::timestamptz
+        WHERE '{name}'::regclass = $4::oid
         RETURNING id
-        """,
-        (*row, table.oid),
-    )
+        """
 
 
 def insert_many(table: Target, rows: Sequence[Row]) -> Statement:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainstem.errors import UnknownTopic
-from mainstem.postgres import statements
+from mainstem.postgres import naming, statements
 from mainstem.postgres.keys import KEY_TYPES_BY_OID
 from mainstem.postgres.plan import Plan
+from mainstem.postgres.statements import Target
 
 BIGINT, INTEGER, BYTEA, TIMESTAMPTZ, UUID = 20, 23, 17, 1184, 2950
 PLAIN, PARTITIONED = "r", "p"
@@ -56,10 +57,26 @@ class EventTable:
     filtered: bool = False
     """Whether a trigger for each row or a rule of the table may take rows away on INSERT."""
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+    plain: bool = field(init=False, repr=False, compare=False)
+    """Whether an INSERT says everything: nothing is numbered, and nothing can take a row away."""
+    target: Target = field(init=False, repr=False, compare=False)
+    """The table as statements name it."""
 
     def __post_init__(self) -> None:
-        """Index the columns: each save asks for some of them."""
+        """Work out once what each save asks for."""
         object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
+        object.__setattr__(self, "plain", not (self.versioned or self.filtered))
+        object.__setattr__(self, "target", self._target())
+
+    def _target(self) -> Target:
+        return Target(
+            naming.table(self.topic),
+            self.key_type if self.column("key") else "",
+            self.oid,
+            self.versioned,
+            self.idempotent,
+            self.has_metadata,
+        )
 
     def column(self, name: str) -> Column | None:
         """The column of this name, if there is one."""

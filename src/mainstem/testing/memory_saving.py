@@ -12,7 +12,6 @@ from mainstem.metadata_codec import decode_metadata
 from mainstem.postgres.concurrency.asking import asked
 from mainstem.postgres.concurrency.conditions import checked_query
 from mainstem.postgres.concurrency.judging import conflict, fits
-from mainstem.postgres.inserting import target_of
 from mainstem.postgres.packing import packed
 from mainstem.postgres.reading.decoding import event_of
 from mainstem.registry.memory import MemoryRegistry
@@ -50,7 +49,7 @@ class MemorySaving:
             first = next((each.key for each in events if isinstance(each, Event)), None)
             table = transaction.database.table(topic, first)
             rows = packed(table.shape(), self.wire, events)
-            asks = asked(topic, target_of(table.shape()), rows, terms)
+            asks = asked(topic, table.shape().target, rows, terms)
             before = self._saved_before(transaction, topic, asks.event_ids)
             new = [place for place, id_ in enumerate(asks.event_ids) if id_ not in before]
             if new:
