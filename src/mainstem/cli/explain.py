@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from typing import NamedTuple
 
 import click
@@ -54,7 +55,7 @@ def error_pages(parent: type[MainstemError]) -> list[Page]:
     for cls in parent.__subclasses__():
         # Other modules may derive errors of their own; the tree of errors.py is what is public.
         if cls.__module__ == MainstemError.__module__ and cls is not Refusal:
-            meaning = (cls.__doc__ or "").strip()
+            meaning = inspect.cleandoc(cls.__doc__ or "")
             name, code = kebab_case(cls.__name__), EXIT_CODES[cls.retry]
             found.append(Page(name, "error", meaning, "", cls.remedy, code))
             found += error_pages(cls)
@@ -66,7 +67,7 @@ def show_line(page: Page, as_json: bool) -> None:
     if as_json:
         data_json(page._asdict())
     else:
-        data(f"{page.name:28}{page.meaning}")
+        data(f"{page.name:28}{page.meaning.splitlines()[0]}")
 
 
 def show_page(page: Page, as_json: bool) -> None:

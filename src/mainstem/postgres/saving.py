@@ -15,17 +15,16 @@ from mainstem.errors import (
 )
 from mainstem.event import Event, StoredEvent, stored_event
 from mainstem.postgres import naming, sharing
-from mainstem.postgres.concurrency.asking import Asked, asked
+from mainstem.postgres.batch import Batch, appending, drafted, plainly
+from mainstem.postgres.concurrency.asking import asked
 from mainstem.postgres.concurrency.conditions import checked_query, deciding, guarded
 from mainstem.postgres.concurrency.judging import AnotherTable, Ground, Item
-from mainstem.postgres.concurrency.singly import alone, each
-from mainstem.postgres.concurrency.statements import ANY_VERSION, Draft
-from mainstem.postgres.concurrency.together import all_or_none
+from mainstem.postgres.concurrency.singly import each
 from mainstem.postgres.inserting import inserting, left_out
 from mainstem.postgres.packing import packed, packed_one
 from mainstem.postgres.plan import Call, Plan, Scope
 from mainstem.postgres.sharing import Outcome
-from mainstem.postgres.statements import Row, Target, insert_one
+from mainstem.postgres.statements import Row, insert_one
 from mainstem.postgres.table import EventTable, inspection, shape_problem
 from mainstem.terms import NO_TERMS, Decision, EventQuery, Terms
 from mainstem.wire import Wire
@@ -50,7 +49,6 @@ class Saving:
         """Plan with this wire; nothing is known yet."""
         self._wire = wire
         self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], EventTable] = {}
-        self._targets: dict[str, tuple[EventTable, Target]] = {}
         self._packed: set[type] = set()
         self.numbered: set[str] = set()
         """Topics where a save may wait for another transaction: two rows of it may exclude."""
@@ -257,7 +255,7 @@ class Saving:
         """The events and the terms, fit for this table."""
         rows = yield from self._rows(table, events)
         plain = terms is NO_TERMS and not table.versioned
-        asking = None if plain else asked(table.topic, self._target(table), rows, terms)
+        asking = None if plain else asked(table.topic, table.target, rows, terms)
         return Batch(table, events, rows, asking)
 
     def _carried_out(self, scope: Scope, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
@@ -290,7 +288,7 @@ class Saving:
 
     def _items(self, table: EventTable, entries: Sequence[Single]) -> Plan[list[Item | None]]:
         """The entries with what they expect; None for one that does not seem to fit."""
-        target = self._target(table)
+        target = table.target
         try:
             rows = yield from self._rows(table, [entry.event for entry in entries])
             return [
@@ -317,15 +315,7 @@ class Saving:
 
     def _ground(self, scope: Scope, table: EventTable) -> Ground:
         """Where events of this table are appended."""
-        return Ground(table.topic, self._target(table), self._wire, scope.own)
-
-    def _target(self, table: EventTable) -> Target:
-        """The table as statements name it, worked out once."""
-        known, target = self._targets.get(table.topic, (None, None))
-        if target is None or known is not table:
-            target = table.target
-            self._targets[table.topic] = table, target
-        return target
+        return Ground(table.topic, table.target, self._wire, scope.own)
 
     def _look_up(self, scope: Scope, topic: str) -> Plan[EventTable]:
         """The table as it is now, by a SELECT on the connection that is to insert."""
@@ -350,55 +340,3 @@ class Saving:
         rows: list[Row] = yield Call(pack)
         self._packed |= classes
         return rows
-
-
-class Batch(NamedTuple):
-    """Events that are fit for their table."""
-
-    table: EventTable
-    events: Sequence[Event[Any]]
-    rows: Sequence[Row]
-    asked: Asked | None
-    """None where there are no terms, and the table has nothing to add by itself."""
-
-    def items(self) -> list[Item]:
-        """The events with what is expected of their streams."""
-        assert self.asked is not None, "plain events have no terms"
-        expected = self.asked.expected
-        return [
-            Item(event, Draft(row, expected, event_id))
-            for event, row, event_id in zip(
-                self.events, self.rows, self.asked.event_ids, strict=True
-            )
-        ]
-
-
-def plainly(batch: Batch, *, own: bool) -> Plan[list[StoredEvent[Any]]]:
-    """Insert into a table that has nothing to add; nothing if it is not the one looked up."""
-    topic = batch.table.topic
-    ids = yield from inserting(batch.table, batch.rows, own=own)
-    if len(ids) != len(batch.rows) and (ids or batch.table.filtered):
-        raise left_out(topic, len(ids), len(batch.rows))
-    return [
-        stored_event(topic, id_, event.key, event.payload, event.timestamp, event.metadata, None)
-        for event, id_ in zip(batch.events, ids, strict=False)
-    ]
-
-
-def appending(ground: Ground, batch: Batch) -> Plan[list[StoredEvent[Any]]]:
-    """Insert the batch by its terms but for its condition; nothing if the table is another."""
-    assert batch.asked is not None, "plain events have no terms"
-    if not batch.asked.appends:
-        return (yield from plainly(batch, own=ground.own))
-    if len(batch.rows) > 1:
-        return (yield from all_or_none(ground, batch.items()))
-    (item,) = batch.items()
-    return [(yield from alone(ground, item))]
-
-
-def drafted(topic: str, target: Target, row: Row, terms: Terms) -> Draft:
-    """One row with what is expected of its stream."""
-    if terms is NO_TERMS:
-        return Draft(row, ANY_VERSION)
-    asking = asked(topic, target, (row,), terms)
-    return Draft(row, asking.expected, asking.event_ids[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from mainstem.postgres.drivers.lending import AsyncWithin, Within, lend, lend_as
 from mainstem.postgres.drivers.sessions import AsyncSession, Session, connection_settings
 from mainstem.postgres.following.batches import Request
 from mainstem.postgres.following.faces import AsyncFollowing, Following
+from mainstem.postgres.parts import Parts, archived, chosen, many_ids, one_id, terms_of
 from mainstem.postgres.plan import Plan, Scope
 from mainstem.postgres.reading.faces import AsyncReading, Reading
 from mainstem.postgres.reading.pages import Pages
@@ -23,8 +25,7 @@ from mainstem.postgres.reading.selection import Selection, TypeFilter, type_name
 from mainstem.postgres.saving import Saving, Single
 from mainstem.postgres.statements import Row
 from mainstem.postgres.writer import Writer
-from mainstem.registry.postgres import PostgresRegistry
-from mainstem.registry.registry import CachingRegistry, Registry
+from mainstem.registry.registry import Registry
 from mainstem.terms import (
     ANY,
     NO_TERMS,
@@ -46,27 +47,34 @@ T = TypeVar("T")
 class Store:
     """What both faces are made of: the plans, and the address they are carried out at."""
 
-    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
-        """Plan with this wire, and release what was made for this store at its end."""
-        connection_settings(dsn)
-        self._dsn = dsn
-        self._wire = wire
-        self._saving = Saving(wire)
-        self._pages = Pages(wire)
-        self._release = release
+    def __init__(self, parts: Parts) -> None:
+        """Plan with these, and release what was made for this store at its end."""
+        self._dsn = parts.dsn
+        self._wire = parts.wire
+        self._saving = Saving(parts.wire)
+        self._pages = Pages(parts.wire, parts.beside)
+        self._release = parts.release
 
     @classmethod
     def open(
-        cls, dsn: str, *, registry: Registry | None = None, types: Iterable[type] = ()
+        cls,
+        dsn: str,
+        *,
+        registry: Registry | None = None,
+        types: Iterable[type] = (),
+        archive: str | Path | None = None,
     ) -> Self:
         """A store, for `with` or `async with`, or until `close`; it connects when it has to.
 
         Payloads of `types` come back as their classes, others as GenericPayload. Schemas are
-        kept in tables of the same database unless a registry is given.
-        ConfigurationError if `dsn` cannot be an address.
+        kept in tables of the same database unless a registry is given. `read_all` and `read_rows`
+        read the months in the folder `archive`, too, as if they were still in their tables.
+        ConfigurationError if `dsn` cannot be an address, MissingExtra without [archive] for one.
         """
+        connection_settings(dsn)
         registry, release = chosen(registry, dsn)
-        return cls(Wire(registry, types), dsn, release)
+        beside, end = (None, release) if archive is None else archived(Path(archive), release)
+        return cls(Parts(Wire(registry, types), dsn, release=end, beside=beside))
 
     def read_arrow(  # noqa: PLR0913  # The ways to narrow what is read, each of them optional.
         self,
@@ -118,9 +126,10 @@ class PostgresEventStore(Store, Reading):
     connection broke during the commit, and nobody knows.
     """
 
-    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts) -> None:
         """Work on connections of its own to this address, opened when they are needed."""
-        super().__init__(wire, dsn, release)
+        super().__init__(parts)
+        dsn = parts.dsn
         self._writer = Writer(self._saving, Session(dsn))
         self._waiting_writer = Writer(self._saving, Session(dsn))
         self._session = Session(dsn)
@@ -223,9 +232,10 @@ class AsyncPostgresEventStore(Store, AsyncReading):
     that share its commit are not touched.
     """
 
-    def __init__(self, wire: Wire, dsn: str, release: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts) -> None:
         """Work on connections of its own to this address, opened when they are needed."""
-        super().__init__(wire, dsn, release)
+        super().__init__(parts)
+        dsn = parts.dsn
         self._writer = AsyncWriter(self._saving, (AsyncSession(dsn), AsyncSession(dsn)))
         self._waiting_writer = AsyncWriter(self._saving, (AsyncSession(dsn), AsyncSession(dsn)))
         self._session = AsyncSession(dsn)
@@ -314,38 +324,3 @@ class AsyncPostgresEventStore(Store, AsyncReading):
     ) -> None:
         """Close the store."""
         await self.close()
-
-
-def terms_of(
-    expected_version: ExpectedVersion,
-    event_ids: tuple[UUID, ...] | None,
-    append_condition: AppendCondition | None,
-) -> Terms:
-    """The terms of a save; the same object for the usual one, which has none."""
-    if expected_version is ANY and event_ids is None and append_condition is None:
-        return NO_TERMS
-    return Terms(
-        expected_version=expected_version, event_ids=event_ids, append_condition=append_condition
-    )
-
-
-def one_id(event_id: UUID | None) -> tuple[UUID, ...] | None:
-    """The id of the one event, if it has one."""
-    return None if event_id is None else (event_id,)
-
-
-def many_ids(event_ids: Iterable[UUID] | None) -> tuple[UUID, ...] | None:
-    """The ids of the events, if they have any."""
-    return None if event_ids is None else tuple(event_ids)
-
-
-def chosen(registry: Registry | None, dsn: str) -> tuple[Registry, Callable[[], None]]:
-    """The registry to use, and how to release it: a given one belongs to its giver."""
-    if registry is not None:
-        return registry, nothing
-    own = CachingRegistry(PostgresRegistry(dsn))
-    return own, own.close
-
-
-def nothing() -> None:
-    """Leave a registry alone that somebody else opened."""

@@ -41,6 +41,15 @@ class Span(NamedTuple):
         return since, until
 
 
+class Asked(NamedTuple):
+    """What a page of a table was asked for."""
+
+    after: int | None
+    rows_max: int
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 ALWAYS: Final = Span()
 
 
@@ -73,6 +82,16 @@ class Archive:
             rows = self._files.rows(found, start, rows_max, span.microseconds)
         full = len(rows) >= rows_max or size_of(rows) >= BYTES_MAX
         return ArchivedPage(distinct(rows), ended=not full)
+
+    def beside(
+        self, table: Sequence[Sequence[Any]], topic: str, asked: Asked, *, table_ended: bool
+    ) -> tuple[list[Sequence[Any]], bool]:
+        """A page of the table with what the files hold after the same id, as one page.
+
+        The table must have been read before: a month leaves it only when its file is complete.
+        """
+        archived = self.page(topic, asked.after, asked.rows_max, Span(asked.since, asked.until))
+        return joined(table, archived, table_ended=table_ended, rows_max=asked.rows_max)
 
     def close(self) -> None:
         """Give memory back; a later page opens it again."""

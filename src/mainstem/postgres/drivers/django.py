@@ -8,6 +8,7 @@ refuses further queries, as after an error of the database that it met itself.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -79,8 +80,11 @@ class LentDjango:
 def refuse_event_loop() -> None:
     """ConnectionMisused on a thread that runs an event loop: Django's transactions are not there.
 
-    As Django's own connections refuse it.
+    As Django's own connections refuse it, and by its variable DJANGO_ALLOW_ASYNC_UNSAFE allow it,
+    for notebooks.
     """
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        return
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -7,7 +7,7 @@ that was added, such as `metadata`, is never overlooked, and looking costs a key
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -48,12 +48,17 @@ class Page(NamedTuple):
     ended: bool
 
 
+Beside: TypeAlias = Callable[[Page, str, Selection, Bounds], Page]
+"""(page of the table, topic, selection, bounds) -> the page with what is archived."""
+
+
 class Pages:
     """Plans the pages of one store's readings; several threads may share it."""
 
-    def __init__(self, wire: Wire) -> None:
-        """Decode by this wire; nothing is known yet."""
+    def __init__(self, wire: Wire, beside: Beside | None = None) -> None:
+        """Decode by this wire; nothing is known yet. `beside` adds the rows of an archive."""
         self._wire = wire
+        self._beside = beside
         self._tables: dict[tuple[tuple[bytes, bytes, bytes], str], tuple[EventTable, Source]] = {}
         self._known: set[bytes] = set()
         self._sized: set[Source] = set()
@@ -74,6 +79,14 @@ class Pages:
 
     def rows(self, scope: Scope, topic: str, selection: Selection, bounds: Bounds) -> Plan[Page]:
         """The next rows, in the order of the selection; none where there are no more."""
+        page = yield from self._rows(scope, topic, selection, bounds)
+        if self._beside is None or selection.key is not None:
+            return page
+        whole: Page = yield Call(partial(self._beside, page, topic, selection, bounds))
+        return whole
+
+    def _rows(self, scope: Scope, topic: str, selection: Selection, bounds: Bounds) -> Plan[Page]:
+        """The next rows of the table."""
         for _ in range(LOOKS_MAX):
             remembered = (scope.database, topic) in self._tables
             table, source = yield from self.table(scope, topic)
