@@ -21,6 +21,7 @@ MainstemError
 ├── RegistryRejected            the registry refused a schema
 ├── ConnectionMisused           a connection that `within=` cannot work with
 ├── ConcurrencyConflict         the stream is not in the state that the save expected
+├── TransactionFailed           PostgreSQL gave the transaction up; run it again
 ├── ServerUnavailable           a server is away or broke off; try again later
 │   └── OutcomeUnknown          it broke off during the commit: saved or not, nobody knows
 ├── Superseded                  another replicator took the line over
@@ -223,6 +224,9 @@ class Superseded(MainstemError):
 
 class TransactionFailed(MainstemError):
     """PostgreSQL gave the transaction up, for a conflict or a time limit."""
+
+    conflict: bool = False
+    """Whether other transactions were in the way, so that it may succeed at once."""
 
     retry = Retry.LATER
     remedy = "roll the transaction back and run it again"

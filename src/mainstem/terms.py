@@ -57,6 +57,8 @@ class AppendCondition:
     after: int = 0
     snapshot: str | None = None
     """PostgreSQL's pg_snapshot of the reading that the decision was made on."""
+    known: tuple[int, ...] = ()
+    """Ids of events that the decision was given, and that the snapshot alone does not vouch for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
+from mainstem.errors import ConfigurationError
 from mainstem.postgres.reading.pages import Beside, Page
 from mainstem.postgres.reading.selection import Selection
 from mainstem.postgres.reading.statements import Bounds
@@ -23,8 +24,24 @@ class Parts(NamedTuple):
     dsn: str
     release: Callable[[], None]
     """Ends what was made for this store."""
-    beside: Beside | None = None
-    """Adds the rows of an archive to the pages of a table."""
+    archive: Archived | None = None
+
+
+class Archived(NamedTuple):
+    """An archive, as far as a store cares."""
+
+    beside: Beside
+    """Adds its rows to the pages of a table."""
+    holds: Callable[[str], bool]
+    """Whether it has rows of the topic."""
+
+    def refuse(self, topic: str, what: str) -> None:
+        """ConfigurationError if the topic has archived rows, which `what` would miss."""
+        if self.holds(topic):
+            raise ConfigurationError(
+                f"{what} does not reach into the archive, and months of {topic} are there",
+                hint="use read_all, or a store that is opened without archive= to leave them out",
+            )
 
 
 def chosen(registry: Registry | None, dsn: str) -> tuple[Registry, Callable[[], None]]:
@@ -39,13 +56,19 @@ def nothing() -> None:
     """Leave a registry alone that somebody else opened."""
 
 
-def archived(folder: Path, release: Callable[[], None]) -> tuple[Beside, Callable[[], None]]:
-    """What adds the folder's rows to pages, and what ends it with the rest."""
-    from mainstem.postgres.archive.reading import Archive, Asked  # noqa: PLC0415  # Optional.
+def archived(folder: Path, release: Callable[[], None]) -> tuple[Archived, Callable[[], None]]:
+    """The archive in this folder, and what ends it with the rest."""
+    from mainstem.postgres.archive.reading import Archive, Asked, files_of  # noqa: PLC0415  # Optional.
 
     archive = Archive(folder)
 
+    def holds(topic: str) -> bool:
+        return bool(files_of(folder, topic))
+
     def beside(page: Page, topic: str, selection: Selection, bounds: Bounds) -> Page:
+        if selection.key is not None:
+            parts.refuse(topic, "reading by key")
+            return page
         asked = Asked(bounds.after, bounds.rows_max, selection.since, selection.until)
         return Page(*archive.beside(page.rows, topic, asked, table_ended=page.ended))
 
@@ -53,7 +76,8 @@ def archived(folder: Path, release: Callable[[], None]) -> tuple[Beside, Callabl
         archive.close()
         release()
 
-    return beside, end
+    parts = Archived(beside, holds)
+    return parts, end
 
 
 def terms_of(

@@ -62,15 +62,22 @@ def in_halves(
             return as_inserted(table.topic, events, ids)
     except TableChanged:
         return [None for _ in events]
-    except (ServerUnavailable, TransactionFailed) as failure:
-        return [failure.again() for _ in events]
     except MainstemError as failure:
+        if concerns_all(failure):
+            return [failure.again() for _ in events]
         error = failure
     if len(events) == 1:
         return [error]
     half = len(events) // 2
     first = yield from in_halves(table, events[:half], rows[:half])
     return [*first, *(yield from unless_lost(table, events[half:], rows[half:], first))]
+
+
+def concerns_all(error: MainstemError) -> bool:
+    """Whether no single event is at fault, and trying again would only take as long again."""
+    if isinstance(error, TransactionFailed):
+        return not error.conflict
+    return isinstance(error, ServerUnavailable)
 
 
 def as_inserted(topic: str, events: Sequence[Event[Any]], ids: Sequence[int]) -> Outcomes:

@@ -21,7 +21,7 @@ from mainstem.postgres.parts import Parts, archived, chosen, many_ids, one_id, t
 from mainstem.postgres.plan import Plan, Scope
 from mainstem.postgres.reading.faces import AsyncReading, Reading
 from mainstem.postgres.reading.pages import Pages
-from mainstem.postgres.reading.selection import Selection, TypeFilter, type_names
+from mainstem.postgres.reading.selection import Selection, TypeFilter, checked_place, type_names
 from mainstem.postgres.saving import Saving, Single
 from mainstem.postgres.statements import Row
 from mainstem.postgres.writer import Writer
@@ -52,7 +52,8 @@ class Store:
         self._dsn = parts.dsn
         self._wire = parts.wire
         self._saving = Saving(parts.wire)
-        self._pages = Pages(parts.wire, parts.beside)
+        self._archive = parts.archive
+        self._pages = Pages(parts.wire, parts.archive and parts.archive.beside)
         self._release = parts.release
 
     @classmethod
@@ -67,14 +68,15 @@ class Store:
         """A store, for `with` or `async with`, or until `close`; it connects when it has to.
 
         Payloads of `types` come back as their classes, others as GenericPayload. Schemas are
-        kept in tables of the same database unless a registry is given. `read_all` and `read_rows`
-        read the months in the folder `archive`, too, as if they were still in their tables.
+        kept in tables of the same database unless a registry is given. `read_all`, `read_rows`
+        and `read_arrow` read the months in the folder `archive`, too, as if they were still in
+        their tables; what cannot do so refuses topics that have such months.
         ConfigurationError if `dsn` cannot be an address, MissingExtra without [archive] for one.
         """
         connection_settings(dsn)
         registry, release = chosen(registry, dsn)
-        beside, end = (None, release) if archive is None else archived(Path(archive), release)
-        return cls(Parts(Wire(registry, types), dsn, release=end, beside=beside))
+        parts, end = (None, release) if archive is None else archived(Path(archive), release)
+        return cls(Parts(Wire(registry, types), dsn, release=end, archive=parts))
 
     def read_arrow(  # noqa: PLR0913  # The ways to narrow what is read, each of them optional.
         self,
@@ -94,11 +96,23 @@ class Store:
         from mainstem.postgres.reading import arrow  # noqa: PLC0415  # An optional package.
 
         selection = Selection(limit=limit, types=type_names(types), since=since, until=until)
-        return arrow.ArrowEvents(arrow.Request(self._dsn, self._wire, topic, selection, after))
+        beside = self._archive and self._archive.beside
+        return arrow.ArrowEvents(
+            arrow.Request(self._dsn, self._wire, topic, selection, after, beside)
+        )
 
     def _following(self, topic: str, after: int | Position | None) -> Request:
-        """What is to be followed."""
+        """What is to be followed; ConfigurationError for a place that is none."""
+        if not isinstance(after, Position):
+            checked_place(after)
+            if after is not None and self._archive is not None:
+                self._archive.refuse(topic, "follow(after=ID)")
         return Request(self._dsn, topic, after, self._wire.unpack)
+
+    def _complete(self, topic: str) -> None:
+        """Refuse to decide on a part of a topic."""
+        if self._archive is not None:
+            self._archive.refuse(topic, "query()")
 
     def _waits(self, topic: str, terms: Terms) -> bool:
         """Whether a save may have to wait for the transactions of others."""
@@ -184,6 +198,7 @@ class PostgresEventStore(Store, Reading):
         self, topic: str, event_query: EventQuery, *, within: Within | None = None
     ) -> Decision:
         """The events that fit, and the condition under which a decision on them may be saved."""
+        self._complete(topic)
         plan = partial(self._saving.query, topic=topic, event_query=event_query)
         return self._read(plan, within)
 
@@ -287,6 +302,7 @@ class AsyncPostgresEventStore(Store, AsyncReading):
         self, topic: str, event_query: EventQuery, *, within: AsyncWithin | None = None
     ) -> Decision:
         """As of PostgresEventStore: the events that fit, and a condition."""
+        self._complete(topic)
         plan = partial(self._saving.query, topic=topic, event_query=event_query)
         return await self._read(plan, within)
 

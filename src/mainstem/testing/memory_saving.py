@@ -54,8 +54,12 @@ class MemorySaving:
             new = [place for place, id_ in enumerate(asks.event_ids) if id_ not in before]
             if new:
                 streams = {row.key for row in rows}
-                check_versions(transaction, table, streams, asks.expected, partly=bool(before))
+                if before and asks.condition is not None:
+                    raise ConcurrencyConflict(
+                        f"{len(before)} of the {len(rows)} event_ids are in {topic} already"
+                    )
                 self._check_condition(transaction, topic, asks.condition)
+                check_versions(transaction, table, streams, asks.expected, partly=bool(before))
             kept = transaction.insert(
                 table, [rows[place] for place in new], [asks.event_ids[place] for place in new]
             )
@@ -75,7 +79,7 @@ class MemorySaving:
             condition = AppendCondition(
                 none_match=query,
                 after=rows[-1].id if rows else 0,
-                snapshot=str(transaction.database.commits),
+                snapshot=f"{transaction.database.commits}:{transaction.database.commits}:",
             )
             events = tuple(self.event(topic, kept) for kept in rows if fits(kept))
             return Decision(events, condition)
@@ -118,7 +122,8 @@ class MemorySaving:
             return
         table = transaction.database.table(topic)
         fits = self.matches(table, condition.none_match)
-        seen = None if condition.snapshot is None else int(condition.snapshot)
+        # In the form of PostgreSQL's: below this number all commits were seen.
+        seen = None if condition.snapshot is None else int(condition.snapshot.partition(":")[0])
 
         def none_came(rows: Iterable[Kept]) -> None:
             for kept in rows:

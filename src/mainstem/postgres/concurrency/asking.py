@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from mainstem.errors import ConfigurationError, EventRefused
 from mainstem.postgres.concurrency.statements import ANY_VERSION, SOME_VERSION
+from mainstem.postgres.reading.selection import checked_place
 from mainstem.postgres.statements import Row, Target
 from mainstem.terms import (
     ANY,
@@ -21,6 +23,8 @@ from mainstem.terms import (
 )
 
 VERSION_MAX: Final = 2**63 - 1
+SNAPSHOT: Final = re.compile(r"\d{1,20}:\d{1,20}:(\d{1,20}(,\d{1,20})*)?")
+"""How PostgreSQL prints a pg_snapshot."""
 CODES: Final[dict[Expected, int]] = {ANY: ANY_VERSION, EXISTS: SOME_VERSION, NO_STREAM: 0}
 
 
@@ -90,6 +94,13 @@ def checked_condition(condition: AppendCondition | None) -> AppendCondition | No
         raise ConfigurationError(
             f"append_condition= takes an AppendCondition, not {type(condition).__name__}"
         )
+    if condition is not None:
+        checked_place(condition.after)
+        if condition.snapshot is not None and not SNAPSHOT.fullmatch(condition.snapshot):
+            raise ConfigurationError(
+                "append_condition= holds a snapshot that is none",
+                hint="take the condition as store.query() gives it",
+            )
     return condition
 
 

@@ -25,6 +25,7 @@ Saves without a condition take no locks: they are never held up, and come before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from hashlib import blake2b
@@ -35,7 +36,6 @@ from mainstem.errors import (
     ConfigurationError,
     ConnectionMisused,
     MainstemError,
-    ServerUnavailable,
 )
 from mainstem.event import Key, StoredEvent, frozen
 from mainstem.metadata_codec import decode_metadata, utf8, varint
@@ -92,10 +92,9 @@ def guarded(
     yield statements.BEGIN_GUARDED
     try:
         saved = yield from under_locks(ground, condition, query, items, insert)
-    except ServerUnavailable:
-        raise
     except MainstemError:
-        yield transactions.ROLLBACK
+        with suppress(MainstemError):
+            yield transactions.ROLLBACK
         raise
     yield transactions.COMMIT if saved else transactions.ROLLBACK
     return saved
@@ -131,7 +130,7 @@ def under_locks(
 
 def check(ground: Ground, condition: AppendCondition, query: Query) -> Plan[None]:
     """Raise ConcurrencyConflict if an event fits that the decision did not know."""
-    span = Span(condition.after, condition.snapshot, later=True)
+    span = Span(condition.after, condition.snapshot, condition.known, later=True)
     cursor = condition.after if condition.snapshot is None else FIRST_ID
     while True:
         page = (cursor, PAGE_ROWS_MAX)
@@ -156,13 +155,15 @@ def deciding(ground: Ground, event_query: EventQuery, query: Query) -> Plan[Deci
     if not seen:
         raise AnotherTable("the topic's table was replaced")
     ((snapshot, after),) = seen
-    span = Span(after, snapshot, later=False)
+    span = Span(after, snapshot, (), later=False)
     events: list[Stored] = []
+    known: list[int] = []
     cursor, full = FIRST_ID, True
     while full:
         page = (cursor, PAGE_ROWS_MAX)
         rows = yield statements.sought_rows(ground.target, query.sought, span, page)
         fitting = yield from fitting_rows(ground, query, [(row[2], row[3], row) for row in rows])
+        known += [row[0] for row in fitting if row[6]]
         events += yield Call(partial(decoded, ground, fitting))
         if len(events) > DECISION_EVENTS_MAX:
             raise ConfigurationError(
@@ -171,13 +172,15 @@ def deciding(ground: Ground, event_query: EventQuery, query: Query) -> Plan[Deci
             )
         full = len(rows) == PAGE_ROWS_MAX
         cursor = rows[-1][0] if rows else cursor
-    condition = AppendCondition(none_match=event_query, after=after, snapshot=snapshot)
+    condition = AppendCondition(
+        none_match=event_query, after=after, snapshot=snapshot, known=tuple(known)
+    )
     return Decision(tuple(events), condition)
 
 
 def decoded(ground: Ground, rows: Iterable[Sequence[Any]]) -> list[Stored]:
     """The events of these rows."""
-    return [event_of(ground.wire, ground.topic, row) for row in rows]
+    return [event_of(ground.wire, ground.topic, row[:6]) for row in rows]
 
 
 def fitting_rows(

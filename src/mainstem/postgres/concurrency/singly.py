@@ -128,7 +128,7 @@ class Rounds:
                 raise
             if len(part) == 1:
                 self._outcomes[part[0]] = error
-            elif isinstance(error, TransactionFailed):
+            elif isinstance(error, TransactionFailed) and not error.conflict:
                 # To try again would wait as long again for each.
                 self._outcomes |= {place: error.again() for place in part}
             else:

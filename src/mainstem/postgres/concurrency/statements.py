@@ -222,6 +222,8 @@ class Span(NamedTuple):
     """The highest id that the decision knew."""
     snapshot: str | None
     """What the decision could see; None leaves everything up to `after` to it."""
+    known: Sequence[int]
+    """Events that it was given though their transactions may not have ended before it."""
     later: bool
     """Whether what the decision did not know is meant, or what it knew."""
 
@@ -263,11 +265,12 @@ def sought_heads(table: Target, sought: Sought, span: Span, page: tuple[int, int
 def sought_rows(table: Target, sought: Sought, span: Span, page: tuple[int, int]) -> Statement:
     """The rows in order of their ids, from behind page[0] on and page[1] of them at most.
 
-    They come as (id, key, data, metadata, timestamp, version).
+    They come as (id, key, data, metadata, timestamp, version), and whether their transactions
+    may not have ended before the decision.
     """
     metadata = "metadata" if table.has_metadata else "NULL::bytea"
     version = "version" if table.versioned else "NULL::bigint"
-    columns = f"id, key, data, {metadata}, timestamp, {version}"
+    columns = f"id, key, data, {metadata}, timestamp, {version}, writer.xid >= snapshot.low"
     return seeking(table, columns, sought, span, page)
 
 
@@ -292,8 +295,11 @@ def seeking(
     params.append(span.after)
     beyond = f"id {'>' if span.later else '<='} ${len(params)}::bigint"
     if span.snapshot is not None:
-        beyond = f"({beyond} {'OR' if span.later else 'AND NOT'} {LATE})"
+        beyond = f"({beyond} {f'OR {YOUNG}' if span.later else f'AND NOT {LATE}'})"
     conditions.append(beyond)
+    if span.known:
+        params.append(list(span.known))
+        conditions.append(f"id <> ALL (${len(params)}::bigint[])")
     params.append(page[1])
     return Statement(
         f"""
@@ -306,6 +312,10 @@ def seeking(
 
 
 # Rows of the transaction itself are visible to it though it is in progress: it knows them.
+# A row of a savepoint has a number of its own, which no snapshot lists: so what a snapshot shows
+# only keeps the pages of a decision together, and a check trusts the ids that the decision got.
+YOUNG: Final = """(writer.xid >= snapshot.low
+         AND pg_catalog.pg_xact_status(writer.xid::text::xid8) IS DISTINCT FROM 'in progress')"""
 LATE: Final = """(CASE WHEN writer.xid >= snapshot.low
          THEN NOT pg_catalog.pg_visible_in_snapshot(writer.xid::text::xid8, snapshot.decision)
               AND pg_catalog.pg_xact_status(writer.xid::text::xid8) <> 'in progress'
@@ -324,7 +334,7 @@ def writers(param: int) -> str:
                    greatest(pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
                                 ::text::bigint - 1,
                             pg_catalog.pg_current_xact_id_if_assigned()::text::bigint) AS last
-            FROM (SELECT ${param}::pg_snapshot AS decision) AS given
+            FROM (SELECT ${param}::text::pg_snapshot AS decision) AS given
         ) AS snapshot
         CROSS JOIN LATERAL (
             SELECT last - ((last - event.xmin::text::bigint) & 4294967295) AS xid

@@ -7,9 +7,10 @@ that a unique constraint which forbids one of the rows costs the caller nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from mainstem.errors import DuplicateRow, EventRefused
+from mainstem.errors import DuplicateRow, MainstemError, TransactionFailed
 from mainstem.event import StoredEvent
 from mainstem.postgres import statements as transactions
 from mainstem.postgres.concurrency import statements
@@ -60,6 +61,9 @@ def all_or_none(ground: Ground, items: Sequence[Item]) -> Plan[list[StoredEvent[
             places = yield from insert_all(ground, rest)
         except DuplicateRow as error:
             failure = error
+        except TransactionFailed as error:
+            if not (ground.own and error.conflict):
+                raise
         if places:
             return in_order(ground.topic, items, known, places)
         founds = yield from look(ground.target, items)
@@ -93,9 +97,11 @@ def insert_all(ground: Ground, items: Sequence[Item]) -> Plan[list[Place]]:
             places += answer
             if len(answer) < len(chunk):
                 break
-    except EventRefused:
-        for step in undo:
-            yield step
+    except MainstemError:
+        # What failed is what the caller must hear of, even if this fails too.
+        with suppress(MainstemError):
+            for step in undo:
+                yield step
         raise
     for step in end if len(places) == len(items) else undo:
         yield step

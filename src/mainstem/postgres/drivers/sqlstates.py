@@ -96,10 +96,13 @@ def translated(failure: Failure, *, commits: bool) -> MainstemError:
         return beyond_partitions(failure.table)
     named = (("constraint", failure.constraint), ("table", failure.table))
     place = " ".join(f"{what} {name!r}" for what, name in named if name)
-    return error_class(failure)(
+    error = error_class(failure)(
         f"PostgreSQL refused: {failure.name} ({failure.sqlstate})" + (place and f", {place}"),
         hint=HINTS.get(failure.sqlstate),
     )
+    if isinstance(error, TransactionFailed):
+        error.conflict = failure.sqlstate.startswith("40")
+    return error
 
 
 def error_class(failure: Failure) -> type[MainstemError]:

@@ -24,7 +24,7 @@ from mainstem.postgres.reading.columns import (
     payload_columns,
 )
 from mainstem.postgres.reading.course import Course
-from mainstem.postgres.reading.pages import Pages
+from mainstem.postgres.reading.pages import Beside, Pages
 from mainstem.postgres.reading.selection import Selection, checked_place
 from mainstem.schema.shape import Shape
 from mainstem.wire import HEADER, Wire, framed_id, key_bytes
@@ -46,6 +46,8 @@ class Request:
     topic: str
     selection: Selection
     after: int | None
+    beside: Beside | None = None
+    """What adds the rows of an archive."""
 
 
 class Layout(NamedTuple):
@@ -80,7 +82,7 @@ class ArrowEvents:
         """
         del requested_schema
         session = Session(self._request.dsn)
-        pages = Pages(self._request.wire)
+        pages = Pages(self._request.wire, self._request.beside)
         try:
             layout = session.run(lambda scope: discovered(pages, scope, self._request))
         except BaseException:

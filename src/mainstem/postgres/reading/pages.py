@@ -33,8 +33,6 @@ from mainstem.wire import Wire
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
-SIZED = (str, bytes)
-
 DECODED_INLINE_MAX: Final = 200
 """More rows than these are decoded beside an event loop, not on it."""
 LOOKS_MAX: Final = 3
@@ -80,7 +78,7 @@ class Pages:
     def rows(self, scope: Scope, topic: str, selection: Selection, bounds: Bounds) -> Plan[Page]:
         """The next rows, in the order of the selection; none where there are no more."""
         page = yield from self._rows(scope, topic, selection, bounds)
-        if self._beside is None or selection.key is not None:
+        if self._beside is None:
             return page
         whole: Page = yield Call(partial(self._beside, page, topic, selection, bounds))
         return whole
@@ -123,8 +121,8 @@ class Pages:
             raise DecodeError(
                 f"a row of {table.topic} behind {place} cannot be read: {error.message}"
             ) from error
-        short = len(rows) < bounds.rows_max and rows_bytes(rows) < bounds.bytes_max
-        return Page(rows, ended=short)
+        # Cut by bytes, which PostgreSQL counted: only an empty page tells that there is no more.
+        return Page(rows, ended=not rows)
 
     def table(self, scope: Scope, topic: str) -> Plan[tuple[EventTable, Source]]:
         """The topic's table, looked up if it is not remembered; UnknownTopic."""
@@ -171,11 +169,6 @@ def first_without_data(rows: Rows) -> int | None:
     """The place of the first row whose data is missing."""
     data = [row[2] for row in rows]
     return data.index(None) if None in data else None
-
-
-def rows_bytes(rows: Rows) -> int:
-    """The size of the rows, as the bound on a page counts it."""
-    return sum(sum(len(value) for value in row[1:4] if isinstance(value, SIZED)) for row in rows)
 
 
 def exact_key(table: EventTable, key: Key | None) -> Key | None:

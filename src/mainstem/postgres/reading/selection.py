@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from mainstem.errors import ConfigurationError, NaiveDatetime
 from mainstem.event import Key
 from mainstem.schema.declare import type_name
+
+ID_MAX: Final = 2**63 - 1
 
 TypeFilter: TypeAlias = Iterable[type | str]
 """Payload types by their classes or their Avro full names; none means all."""
@@ -56,6 +58,12 @@ def type_names(types: TypeFilter) -> frozenset[str]:
 
 def checked_place(after: object) -> int | None:
     """The id to go on behind; ConfigurationError for what is no id."""
-    if after is None or (isinstance(after, int) and not isinstance(after, bool)):
-        return after
-    raise ConfigurationError(f"after= takes the id of an event here, not {type(after).__name__}")
+    if after is None:
+        return None
+    if not isinstance(after, int) or isinstance(after, bool):
+        raise ConfigurationError(
+            f"after= takes the id of an event here, not {type(after).__name__}"
+        )
+    if not -ID_MAX <= after <= ID_MAX:
+        raise ConfigurationError(f"after={after} is no id of an event: they have 64 bits")
+    return after
