@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import psycopg
 from mainstem.event import Event
 from mainstem.postgres.following import batches
 from mainstem.postgres.following.reading import Reading
-from mainstem.registry.memory import MemoryRegistry
+from mainstem.registry.postgres import PostgresRegistry
 from mainstem.testing.torture.ours import OurStore, Struck, token_of
 from mainstem.testing.torture.stores import Conflict, Followed
 from mainstem.wire import Wire
@@ -26,7 +27,10 @@ class ComputesVersions(OurStore):
     def __init__(self, database_url: str, run: str) -> None:
         """Drop the constraint."""
         super().__init__(database_url, run)
-        self._wire = Wire(MemoryRegistry(), [Struck])
+        # Registered where the follower looks, and framed without the registry from then on.
+        with closing(PostgresRegistry(database_url)) as registry:
+            self._wire = Wire(registry, [Struck])
+            self._wire.prepare(Struck)
         with psycopg.connect(database_url) as connection:
             connection.execute(
                 f"ALTER TABLE events.{self.topic}"
