@@ -90,10 +90,24 @@ INSPECT = f"""
            EXISTS (SELECT FROM pg_catalog.pg_trigger t
                    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 7 = 7)
            OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r
-                      WHERE r.ev_class = c.oid AND r.ev_type = '3')
+                      WHERE r.ev_class = c.oid AND r.ev_type = '3'),
+           guards.versions, guards.event_ids
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    -- Unique indexes that ON CONFLICT can name, over whole columns and for all rows.
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(names = ARRAY['key', 'version']), false) AS versions,
+               coalesce(bool_or(names = ARRAY['event_id']), false) AS event_ids
+        FROM (SELECT ARRAY(SELECT k.attname::text
+                           FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS place
+                           JOIN pg_catalog.pg_attribute k
+                             ON k.attrelid = c.oid AND k.attnum = i.indkey[place]
+                           ORDER BY k.attname) AS names
+              FROM pg_catalog.pg_index i
+              WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                AND i.indpred IS NULL AND i.indexprs IS NULL) AS unique_index
+    ) AS guards
     WHERE n.nspname = '{naming.EVENT_SCHEMA}' AND c.relname = $1
     ORDER BY a.attnum
 """

@@ -17,6 +17,7 @@ from mainstem.postgres.drivers.lending import AsyncWithin, Within, lend, lend_as
 from mainstem.postgres.drivers.sessions import AsyncSession, Session, connection_settings
 from mainstem.postgres.following.batches import Request
 from mainstem.postgres.following.faces import AsyncFollowing, Following
+from mainstem.postgres.options import DEFAULT_PUBLICATION
 from mainstem.postgres.parts import Parts, archived, chosen, many_ids, one_id, terms_of
 from mainstem.postgres.plan import Plan, Scope
 from mainstem.postgres.reading.faces import AsyncReading, Reading
@@ -101,13 +102,13 @@ class Store:
             arrow.Request(self._dsn, self._wire, topic, selection, after, beside)
         )
 
-    def _following(self, topic: str, after: int | Position | None) -> Request:
+    def _following(self, topic: str, after: int | Position | None, publication: str) -> Request:
         """What is to be followed; ConfigurationError for a place that is none."""
         if not isinstance(after, Position):
             checked_place(after)
             if after is not None and self._archive is not None:
                 self._archive.refuse(topic, "follow(after=ID)")
-        return Request(self._dsn, topic, after, self._wire.unpack)
+        return Request(self._dsn, topic, after, self._wire.unpack, publication)
 
     def _complete(self, topic: str) -> None:
         """Refuse to decide on a part of a topic."""
@@ -202,14 +203,21 @@ class PostgresEventStore(Store, Reading):
         plan = partial(self._saving.query, topic=topic, event_query=event_query)
         return self._read(plan, within)
 
-    def follow(self, topic: str, *, after: int | Position | None = None) -> Following:
+    def follow(
+        self,
+        topic: str,
+        *,
+        after: int | Position | None = None,
+        publication: str = DEFAULT_PUBLICATION,
+    ) -> Following:
         """The events of a topic as they commit, in commit order, for ever; it has begun already.
 
         From now on; behind the id `after`, by id as far as they are in the table and then live;
         or behind the position `after` of an event that was followed. Close it at the end.
-        A Refusal names what keeps it from being complete.
+        A Refusal names what keeps it from being complete. The role needs REPLICATION, and the
+        publication must hold the topic's table: that of the replicator does.
         """
-        return Following(self._following(topic, after))
+        return Following(self._following(topic, after, publication))
 
     def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""
@@ -306,9 +314,15 @@ class AsyncPostgresEventStore(Store, AsyncReading):
         plan = partial(self._saving.query, topic=topic, event_query=event_query)
         return await self._read(plan, within)
 
-    def follow(self, topic: str, *, after: int | Position | None = None) -> AsyncFollowing:
+    def follow(
+        self,
+        topic: str,
+        *,
+        after: int | Position | None = None,
+        publication: str = DEFAULT_PUBLICATION,
+    ) -> AsyncFollowing:
         """As of PostgresEventStore; it begins at `async with`, or else at its first event."""
-        return AsyncFollowing(self._following(topic, after))
+        return AsyncFollowing(self._following(topic, after, publication))
 
     async def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""

@@ -21,10 +21,10 @@ ALLOWED_TYPES = {
     "data": {BYTEA},
     "metadata": {BYTEA},
     "timestamp": {TIMESTAMPTZ},
-    "version": {BIGINT},
-    "event_id": {UUID},
 }
-OPTIONAL_COLUMNS = {"metadata", "version", "event_id"}
+OPTIONAL_COLUMNS = {"metadata"}
+FILLED = {"key", "data", "timestamp"}
+"""What each save gives a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class EventTable:
     """CACHE of the sequence that `id` is drawn from; None without a sequence."""
     filtered: bool = False
     """Whether a trigger for each row or a rule of the table may take rows away on INSERT."""
+    version_guarded: bool = True
+    """Whether a unique index over exactly `key` and `version` forbids a version to come twice."""
+    event_id_guarded: bool = True
+    """Whether a unique index over exactly `event_id` forbids an id to come twice."""
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     plain: bool = field(init=False, repr=False, compare=False)
     """Whether an INSERT says everything: nothing is numbered, and nothing can take a row away."""
@@ -97,13 +101,22 @@ class EventTable:
 
     @property
     def versioned(self) -> bool:
-        """Whether the events of each key are numbered, from 1."""
-        return self.column("version") is not None
+        """Whether the events of each key are numbered, from 1.
+
+        A column that is only called so is its owner's: it is left alone.
+        """
+        column = self.column("version")
+        ours = column is not None and column.type_oid == BIGINT and column.not_null
+        return ours and self.version_guarded
 
     @property
     def idempotent(self) -> bool:
-        """Whether events can carry an id of the caller's, which is saved once."""
-        return self.column("event_id") is not None
+        """Whether events can carry an id of the caller's, which is saved once.
+
+        A column that is only called so is its owner's, as with `version`.
+        """
+        column = self.column("event_id")
+        return column is not None and column.type_oid == UUID and self.event_id_guarded
 
 
 def inspection(topic: str) -> Plan[EventTable]:
@@ -121,8 +134,18 @@ def event_table(topic: str, rows: Sequence[Sequence[Any]]) -> EventTable | None:
     oid, kind, persistence = rows[0][:3]
     caches = {row[3]: row[9] for row in rows}
     columns = tuple(Column(*row[3:9]) for row in rows)
-    filtered = any(row[10] for row in rows)
-    return EventTable(topic, oid, kind, persistence, columns, caches.get("id"), filtered)
+    filtered, version_guarded, event_id_guarded = rows[0][10:]
+    return EventTable(
+        topic,
+        oid,
+        kind,
+        persistence,
+        columns,
+        caches.get("id"),
+        filtered,
+        version_guarded,
+        event_id_guarded,
+    )
 
 
 def shape_problem(table: EventTable) -> str | None:
@@ -135,8 +158,8 @@ def shape_problem(table: EventTable) -> str | None:
             return f"it has no column {name!r}"
         if column is not None and column.type_oid not in oids:
             return f"its column {name!r} is of type {column.type_name}"
+    filled = FILLED | {"version"} if table.versioned else FILLED
     for column in table.columns:
-        ours = column.name in ALLOWED_TYPES and column.name not in {"id", "metadata", "event_id"}
-        if column.not_null and not (ours or column.has_default):
+        if column.not_null and not (column.name in filled or column.has_default):
             return f"its column {column.name!r} is NOT NULL without a default"
     return None

@@ -181,9 +181,9 @@ def test_versions_come_along(versioned: Field) -> None:
 def test_columns_may_stand_in_any_order(field: Field) -> None:
     """Columns of ours, and foreign ones, between the usual ones: each value finds its place."""
     field.connection.execute(
-        "CREATE TABLE events.mixed_events (note text DEFAULT 'n', version bigint, data bytea,"
-        " event_id uuid, timestamp timestamptz NOT NULL, key text NOT NULL, id bigserial,"
-        " metadata bytea)"
+        "CREATE TABLE events.mixed_events (note text DEFAULT 'n', version bigint NOT NULL,"
+        " data bytea, event_id uuid, timestamp timestamptz NOT NULL, key text NOT NULL,"
+        " id bigserial, metadata bytea, UNIQUE (key, version))"
     )
     field.connection.execute("ALTER PUBLICATION mainstem ADD TABLE events.mixed_events")
     insert = (

@@ -40,9 +40,9 @@ def framed(parts: Iterable[bytes]) -> list[bytes]:
 
 
 def refused(reading: Reading, *payloads: bytes) -> str:
-    """The name of the refusal."""
+    """The name of the refusal, which may have rows before it."""
     with pytest.raises(Refusal) as caught:
-        reading.take(payloads)
+        reading.check() if reading.take(payloads) else None
     return caught.value.name
 
 
@@ -137,6 +137,16 @@ def test_what_must_not_be_is_refused_by_name() -> None:
 
     for name, payloads in wrong.items():
         assert refused(Reading("our_events", OURS, None), *payloads) == name
+
+
+def test_rows_before_a_refusal_are_given_and_then_it_stays() -> None:
+    """A message that is none lies behind a row: the row comes, and every later call refuses."""
+    reading = Reading("our_events", OURS, None)
+    rows = reading.take(framed([*transaction(10, [OURS]), b"?", *transaction(20, [OURS])]))
+
+    assert [row.stored_id for row in rows] == [1000]
+    assert refused(reading) == refused(reading, *framed(transaction(30, [OURS])))
+    assert refused(reading) == "stream-malformed"
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))

@@ -88,6 +88,29 @@ def test_what_would_publish_less_is_refused(field: Field, sql: str, name: str) -
     assert refused(lambda: Following(field.request())) == name
 
 
+@pytest.mark.parametrize("partition", [True, False])
+def test_partitions_that_do_not_count_as_their_topic_are_refused_with_the_command(
+    field: Field, *, partition: bool
+) -> None:
+    """The publication holds a partitioned topic, but not through its root: the option is told."""
+    field.connection.execute(
+        "CREATE TABLE events.parted_events (id bigserial, key uuid NOT NULL, data bytea NOT NULL,"
+        " metadata bytea, timestamp timestamptz NOT NULL) PARTITION BY RANGE (id);"
+        "ALTER PUBLICATION mainstem ADD TABLE events.parted_events;"
+        "ALTER PUBLICATION mainstem SET (publish_via_partition_root = false)"
+    )
+    if partition:
+        field.connection.execute(
+            "CREATE TABLE events.parted_1 PARTITION OF events.parted_events DEFAULT"
+        )
+    with pytest.raises(Refusal) as caught:
+        Following(field.request(topic="parted_events"))
+
+    assert caught.value.name == "publication-altered"
+    command = "ALTER PUBLICATION mainstem SET (publish_via_partition_root = true)"
+    assert command in caught.value.message
+
+
 def test_an_unlogged_partition_is_refused(field: Field) -> None:
     """Its rows would never come."""
     field.connection.execute(

@@ -134,7 +134,6 @@ async def test_a_stream_folds_to_its_state(
     key = uuid4()
     if versioned:
         observer.execute(f"ALTER TABLE events.{topic} ALTER version SET DEFAULT 0")
-        observer.execute(f"ALTER TABLE events.{topic} DROP CONSTRAINT {topic}_key_version_key")
         observer.execute(f"CREATE SEQUENCE events.{topic}_seven START 7")
         observer.execute(
             f"ALTER TABLE events.{topic} ALTER version SET DEFAULT nextval('events.{topic}_seven')"

@@ -25,6 +25,11 @@ from mainstem.terms import (
 VERSION_MAX: Final = 2**63 - 1
 SNAPSHOT: Final = re.compile(r"\d{1,20}:\d{1,20}:(\d{1,20}(,\d{1,20})*)?")
 """How PostgreSQL prints a pg_snapshot."""
+GUARDED: Final = {
+    "version": "version bigint NOT NULL, guarded by UNIQUE (key, version)",
+    "event_id": "event_id uuid, guarded by UNIQUE (event_id)",
+}
+"""The columns that terms need; one that is only called so is none of ours."""
 CODES: Final[dict[Expected, int]] = {ANY: ANY_VERSION, EXISTS: SOME_VERSION, NO_STREAM: 0}
 
 
@@ -105,9 +110,9 @@ def checked_condition(condition: AppendCondition | None) -> AppendCondition | No
 
 
 def lacking(topic: str, what: str, column: str, option: str) -> ConfigurationError:
-    """The error for terms that the table has no column for."""
+    """The error for terms that the table has no column for, or only one of the same name."""
     return ConfigurationError(
-        f"{what} needs a column that events.{topic} does not have: {column}",
+        f"{what} needs a column that events.{topic} does not have: {GUARDED[column]}",
         hint="a topic gets it when it is created:"
         f" mainstem topic create NAME --versioned --idempotent ({option} alone is enough here)",
     )

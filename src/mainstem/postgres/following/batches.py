@@ -86,7 +86,7 @@ def batches(request: Request, stop: Stop) -> Batches:
     """The events in batches; an empty one first, when none can be missed any more.
 
     Raises UnknownTopic, a Refusal by name, ServerUnavailable with the position to go on from,
-    and DecodeError behind all the events that came before the one that cannot be read.
+    and DecodeError; each behind all the events that were read before it.
     """
     last = request.after if isinstance(request.after, Position) else None
     try:
@@ -127,7 +127,8 @@ def read(request: Request, stop: Stop, opened: ExitStack) -> Iterator[list[Row]]
         yield []
     stream.start(slot.name, request.publication)
     position = after if isinstance(after, Position) else None
-    yield from live(stream, watch, session, Reading(topic, table.oid, position), stop)
+    reading = Reading(topic, table.oid, position, versioned=table.versioned)
+    yield from live(stream, watch, session, reading, stop)
 
 
 def connected(request: Request, session: Session) -> ReplicationStream:
@@ -152,10 +153,7 @@ def live(
         except ServerUnavailable:
             watch.check()
             raise
-        try:
-            rows = reading.take(payloads)
-        except DecodeError as error:
-            raise refusal("stream-malformed", error.message) from error
+        rows = reading.take(payloads)
         if unchecked and reading.found_xid is not None:
             session.check_age(reading.found_xid)
             unchecked = False
@@ -165,6 +163,7 @@ def live(
         if rows:
             with stream.lent():
                 yield rows
+        reading.check()
         watch.check()
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import psycopg
 from psycopg.rows import tuple_row
 
+from mainstem.errors import MainstemError
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.psycopg import placeholders
 from mainstem.postgres.following import statements
@@ -23,8 +24,7 @@ from mainstem.wal.pgoutput import Column
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 4_000_000
 """A larger row comes alone."""
-ALWAYS_READ = ("id", "key", "data")
-IF_THERE = ("metadata", "timestamp", "version")
+ALWAYS_READ = ("id", "key", "data", "timestamp")
 
 
 def history(
@@ -37,21 +37,38 @@ def history(
     session.ask(statements.BEGIN_READING)
     session.ask(statements.import_snapshot(snapshot))
     yield []
-    wanted = ALWAYS_READ + tuple(name for name in IF_THERE if table.column(name))
-    while page := one_page(session, table.topic, statements.page(table.topic, wanted), after_id):
-        yield page
-        after_id = page[-1].stored_id
+    optional = ("metadata",) * table.has_metadata + ("version",) * table.versioned
+    sql = statements.page(table.topic, ALWAYS_READ + optional)
+    failure: MainstemError | None = None
+    while failure is None:
+        page, failure = one_page(session, table.topic, sql, after_id)
+        if page:
+            yield page
+            after_id = page[-1].stored_id
+        elif failure is None:
+            return
+    raise failure
 
 
-def one_page(session: Session, topic: str, sql: str, after_id: int) -> list[Row]:
-    """The next rows, in the binary form in which the stream would carry them."""
+def one_page(
+    session: Session, topic: str, sql: str, after_id: int
+) -> tuple[list[Row], MainstemError | None]:
+    """The next rows, up to the first that is no event, and the error that this one is.
+
+    They have the binary form in which the stream would carry them.
+    """
     with mapped(), psycopg.Cursor(session.connection, row_factory=tuple_row) as cursor:
         cursor.execute(placeholders(sql), (after_id, PAGE_ROWS_MAX, PAGE_BYTES_MAX), binary=True)
         result, description = cursor.pgresult, cursor.description
         assert result is not None
         assert description is not None
-        read = layout(topic, [Column(column.name, column.type_code) for column in description])
-        columns = range(result.nfields)
-        return [
-            read.row([result.get_value(row, at) for at in columns]) for row in range(result.ntuples)
-        ]
+        columns = [Column(column.name, column.type_code) for column in description]
+        # `version` was asked for only where it is the topic's own.
+        read = layout(topic, columns, versioned=True)
+    rows: list[Row] = []
+    for at in range(result.ntuples):
+        try:
+            rows.append(read.row([result.get_value(at, place) for place in range(len(columns))]))
+        except MainstemError as error:
+            return rows, error
+    return rows, None

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from mainstem.errors import DecodeError, MainstemError
 from mainstem.event import Position, format_lsn
 from mainstem.postgres import naming
 from mainstem.record import Record
@@ -71,11 +72,15 @@ class Layout(NamedTuple):
 class Reading:
     """Takes the payloads of one slot, and remembers how far it came."""
 
-    def __init__(self, topic: str, table_oid: int, after: Position | None) -> None:
+    def __init__(
+        self, topic: str, table_oid: int, after: Position | None, *, versioned: bool = False
+    ) -> None:
         """Give the topic's rows behind `after`, or all of them."""
         self._topic = topic
         self._table_oid = table_oid
         self._after = after
+        self._versioned = versioned
+        self._failure: MainstemError | None = None
         self._begun = Begin(0, 0)
         self._inside = False
         self._ordinal = 0
@@ -90,26 +95,45 @@ class Reading:
     def take(self, payloads: Iterable[bytes]) -> list[Row]:
         """The rows of the topic in these payloads.
 
-        Raises a Refusal where going on could lose or double an event.
+        Raises a Refusal where going on could lose or double an event; rows that came before are
+        given first, and the next call, or `check`, raises.
         """
+        self.check()
         rows: list[Row] = []
-        for payload in payloads:
-            framed = unframe(payload)
-            message = decode(framed) if isinstance(framed, bytes) else framed
-            if isinstance(message, Insert):
-                self._insert(message, rows)
-            elif isinstance(message, Begin):
-                self._begin(message)
-            elif isinstance(message, Commit):
-                self._inside = False
-                self.read_lsn = message.end_lsn
-            elif isinstance(message, Relation):
-                self._layouts[message.oid] = self._layout(message)
-            elif isinstance(message, Keepalive):
-                self._keepalive(message)
-            elif isinstance(message, Unpublished):
-                raise refusal("publication-altered", f"it publishes changes of kind {message.kind}")
+        try:
+            for payload in payloads:
+                self._take(payload, rows)
+        except DecodeError as error:
+            self._failure = refusal("stream-malformed", error.message)
+            self._failure.__cause__ = error
+        except MainstemError as error:
+            self._failure = error
+        if not rows:
+            self.check()
         return rows
+
+    def check(self) -> None:
+        """Raise what came behind the rows that were given."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _take(self, payload: bytes, rows: list[Row]) -> None:
+        """One payload; a row of the topic is added to the rows."""
+        framed = unframe(payload)
+        message = decode(framed) if isinstance(framed, bytes) else framed
+        if isinstance(message, Insert):
+            self._insert(message, rows)
+        elif isinstance(message, Begin):
+            self._begin(message)
+        elif isinstance(message, Commit):
+            self._inside = False
+            self.read_lsn = message.end_lsn
+        elif isinstance(message, Relation):
+            self._layouts[message.oid] = self._layout(message)
+        elif isinstance(message, Keepalive):
+            self._keepalive(message)
+        elif isinstance(message, Unpublished):
+            raise refusal("publication-altered", f"it publishes changes of kind {message.kind}")
 
     def _begin(self, message: Begin) -> None:
         """A transaction begins."""
@@ -159,19 +183,23 @@ class Reading:
         if relation.oid == self._table_oid:
             if (relation.schema, relation.name) != ours:
                 raise refusal("table-renamed", f"events.{self._topic} is now {relation.name}")
-            return layout(self._topic, relation.columns)
+            return layout(self._topic, relation.columns, versioned=self._versioned)
         if (relation.schema, relation.name) == ours:
             raise refusal("table-replaced", f"events.{self._topic} was created again")
         return None
 
 
-def layout(topic: str, columns: Iterable[Column]) -> Layout:
-    """How to read rows of these columns; Refusal `table-shape` where they hold no events."""
+def layout(topic: str, columns: Iterable[Column], *, versioned: bool) -> Layout:
+    """How to read rows of these columns; Refusal `table-shape` where they hold no events.
+
+    A `version` in a table that is not `versioned` is its owner's own.
+    """
     columns = list(columns)
     places = {(column.name, column.type_oid): at for at, column in enumerate(columns)}
     rows = layout_of(f"events.{topic}", columns)
     key_class = KEY_CLASSES[columns[rows.key].type_oid]
-    return Layout(rows, key_class, places.get(("version", INT8_OID)))
+    version_at = places.get(("version", INT8_OID)) if versioned else None
+    return Layout(rows, key_class, version_at)
 
 
 def unpacked(number: struct.Struct, encoded: bytes) -> int:

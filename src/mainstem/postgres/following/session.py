@@ -25,7 +25,9 @@ class Membership(NamedTuple):
 
     identity: str
     sound: bool
-    """Inserts of whole rows and nothing else, through partition roots."""
+    """Inserts of whole rows and nothing else."""
+    through_roots: bool
+    """Changes of partitions count as those of the topic's table."""
     covered: bool
     table_oid: int | None
     age_xids: int
@@ -78,11 +80,12 @@ class Session:
             if self.ask(statements.WAL_LEVEL)[0][0] != "logical":
                 raise refusal("wal-level", "the server's wal_level is not logical")
             raise refusal("topic-not-published", self._unpublished(exists=held is not None))
+        said = f"{self._publication} does not publish exactly the inserts of events.{self._topic}"
+        if not held.through_roots:
+            command = statements.through_roots(self._publication)
+            raise refusal("publication-altered", f"{said}; its owner could run: {command}")
         if not held.sound:
-            raise refusal(
-                "publication-altered",
-                f"{self._publication} does not publish exactly the inserts of events.{self._topic}",
-            )
+            raise refusal("publication-altered", said)
         return held
 
     def _unpublished(self, *, exists: bool) -> str:

@@ -12,10 +12,14 @@ MEMBERSHIP = f"""
     SELECT p.oid::bigint || ':' || p.xmin::text
            || ' ' || coalesce(r.oid::bigint || ':' || r.xmin::text, '-')
            || ' ' || coalesce(n.oid::bigint || ':' || n.xmin::text, '-'),
-           p.pubinsert AND NOT (p.pubupdate OR p.pubdelete OR p.pubtruncate) AND p.pubviaroot
+           p.pubinsert AND NOT (p.pubupdate OR p.pubdelete OR p.pubtruncate)
            AND r.prqual IS NULL AND r.prattrs IS NULL,
+           p.pubviaroot,
            EXISTS (SELECT FROM pg_catalog.pg_publication_tables t
-                   WHERE t.pubname = p.pubname AND t.schemaname = $1 AND t.tablename = $2),
+                   WHERE t.pubname = p.pubname AND t.schemaname = $1 AND t.tablename = $2)
+           -- That view shows partitions only, where they do not count as the topic's table.
+           OR (c.relkind = 'p' AND NOT p.pubviaroot
+               AND (p.puballtables OR r.oid IS NOT NULL OR n.oid IS NOT NULL)),
            c.oid::bigint,
            least(abs(age(p.xmin)), coalesce(abs(age(r.xmin)), {XID_AGE_MAX}),
                  coalesce(abs(age(n.xmin)), {XID_AGE_MAX}))
@@ -102,15 +106,21 @@ def publishing(publication: str, topic: str, *, exists: bool) -> str:
     )
 
 
+def through_roots(publication: str) -> str:
+    """What the owner of the publication would run, so that partitions count as their topic."""
+    return f"ALTER PUBLICATION {publication} SET (publish_via_partition_root = true)"
+
+
 def page(topic: str, columns: tuple[str, ...]) -> str:
     """The rows with ids behind one, in their order, bounded by rows and bytes.
 
-    A first row that is larger than the bound comes alone.
+    A first row that is larger than the bound comes alone. One without data comes as well: it is
+    no event, and must not be passed over.
     """
-    wanted = ", ".join(columns)
+    wanted, size = ", ".join(columns), "coalesce(octet_length(data), 0)"
     return (
         f"SELECT {wanted} FROM ("
-        " SELECT *, sum(octet_length(data)) OVER (ORDER BY id) - octet_length(data) AS before"
+        f" SELECT *, sum({size}) OVER (ORDER BY id) - {size} AS before"
         f" FROM (SELECT {wanted} FROM {naming.table(topic)}"
         " WHERE id > $1::bigint ORDER BY id LIMIT $2::bigint) AS rows"
         ") AS sized WHERE before < $3::bigint ORDER BY id"
