@@ -8,11 +8,13 @@ import click
 
 from mainstem.cli.options import database_option, json_option
 from mainstem.cli.output import data, data_json
+from mainstem.cli.scripts import Administration
 from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.migration.months import Month
+from mainstem.postgres.options import DEFAULT_PUBLICATION
 
 
-@click.command()
+@click.command(cls=Administration, short_help="Move a month to a Parquet file.")
 @click.argument("name")
 @click.option("--month", required=True, metavar="YYYY-MM", help="A month that has ended (UTC).")
 @click.option(
@@ -22,8 +24,15 @@ from mainstem.postgres.migration.months import Month
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of archives; the file is TO/NAME/YYYY-MM.parquet.",
 )
-@click.option("--yes-replicated", is_flag=True, help="Do not ask the replication slots.")
-@click.option("--timeout", type=float, default=30.0, help="Seconds to wait for the slots.")
+@click.option("--yes-replicated", is_flag=True, help="Do not ask the replicator's slot.")
+@click.option("--line", default="main", help="The replicator's line that carries the topic.")
+@click.option("--publication", default=DEFAULT_PUBLICATION, help="What the line's slot reads.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    help="Seconds to wait for the slot.",
+)
 @database_option
 @json_option
 def archive(
@@ -32,19 +41,27 @@ def archive(
     month: str,
     folder: Path,
     yes_replicated: bool,
+    line: str,
+    publication: str,
     timeout: float,
     database_url: str,
     as_json: bool,
 ) -> None:
     """Move a month of a topic that is partitioned by month to a Parquet file.
 
-    The file is read back and compared before the table's partition is dropped, and every
-    replication slot must have confirmed its events. A store that is opened with archive=TO still
+    The file is read back and compared before the table's partition is dropped, and the
+    replicator's slot must have confirmed its events. A store that is opened with archive=TO still
     reads them. It can be broken off at any moment, and called again.
     """
     from mainstem.postgres.archive.archiving import ArchiveSettings, archive_month
+    from mainstem.postgres.archive.confirming import Line
 
-    settings = ArchiveSettings(folder=folder, replicated=yes_replicated, timeout_s=timeout)
+    settings = ArchiveSettings(
+        folder=folder,
+        replicated=yes_replicated,
+        timeout_s=timeout,
+        line=Line(line, publication),
+    )
     with connect(database_url) as connection:
         archived = archive_month(connection, name, Month.parsed(month), settings)
     digest = archived.digest

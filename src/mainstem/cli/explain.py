@@ -30,15 +30,19 @@ class Page(NamedTuple):
 @click.argument("name", required=False)
 @json_option
 def explain(name: str | None, as_json: bool) -> None:
-    """Explain an error or refusal by its NAME; without one, list all names."""
+    """Explain an error or refusal by its NAME; without one, list all names.
+
+    The class of an error is a name as well: TopicExists is topic-exists.
+    """
     known = pages()
     if name is None:
         for page in known.values():
             show_line(page, as_json)
-    elif name in known:
-        show_page(known[name], as_json)
-    else:
+        return
+    wanted = kebab_case(name)
+    if wanted not in known:
         raise unknown_name(name, list(known))
+    show_page(known[wanted], as_json)
 
 
 def pages() -> dict[str, Page]:

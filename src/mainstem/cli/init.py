@@ -6,14 +6,20 @@ import click
 
 from mainstem.cli.migrate import apply, tell
 from mainstem.cli.options import json_option
-from mainstem.cli.scripts import needed, optional_database_option, show, sql_option
+from mainstem.cli.scripts import (
+    Administration,
+    needed,
+    optional_database_option,
+    show,
+    sql_option,
+)
 from mainstem.postgres.drivers.psycopg import run
 from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.migration.migrating import pending
 from mainstem.postgres.migration.script import init_script
 
 
-@click.command()
+@click.command(cls=Administration)
 @sql_option
 @optional_database_option
 @json_option

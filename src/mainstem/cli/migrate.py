@@ -10,7 +10,7 @@ import click
 from mainstem.cli.main import EXIT_DIFFERENCE
 from mainstem.cli.options import database_option, json_option
 from mainstem.cli.output import data, data_json, narrate
-from mainstem.cli.scripts import show, sql_option
+from mainstem.cli.scripts import Administration, show, sql_option
 from mainstem.postgres.drivers.psycopg import run, run_atomically
 from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.migration.files import Migration
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import psycopg
 
 
-@click.command()
+@click.command(cls=Administration)
 @click.option("--plan", is_flag=True, help="Only tell what would be done.")
 @click.option("--check", is_flag=True, help="As --plan, and exit 1 if anything is to be done.")
-@click.option("--pre", "phase", flag_value="pre", help="Only what goes before new code runs.")
-@click.option("--post", "phase", flag_value="post", help="Only what waits for old code to end.")
+@click.option("--pre", is_flag=True, help="Only what goes before new code runs.")
+@click.option("--post", is_flag=True, help="Only what waits for old code to end.")
 @sql_option
 @database_option
 @json_option
@@ -35,20 +35,24 @@ def migrate(
     *,
     plan: bool,
     check: bool,
-    phase: str | None,
+    pre: bool,
+    post: bool,
     as_sql: bool,
     database_url: str,
     as_json: bool,
 ) -> None:
     """Apply the migrations that the database lacks, each in a transaction of its own.
 
-    Nothing migrates by itself: neither a store nor the replicator does it when it starts. Run it
-    before new code starts; where a release has `post` migrations, run --pre before and --post
-    after the last old process ended.
+    Run it after an upgrade of Mainstem, before the new code starts; where a release has `post`
+    migrations, run --pre before and --post after the last old process ended. No store and no
+    replicator migrates when it starts. On a new database it does the same as mainstem init.
     """
+    if pre and post:
+        raise click.UsageError("--pre and --post exclude each other; without them it is both")
+    phases = {"pre"} if pre else {"post"} if post else {"pre", "post"}
     with connect(database_url) as connection:
         lacking = run(connection, pending())
-        chosen = [migration for migration in lacking if phase in {None, migration.phase}]
+        chosen = [migration for migration in lacking if migration.phase in phases]
         if as_sql:
             show_pending(chosen)
         elif plan or check:

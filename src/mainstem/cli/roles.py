@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 from mainstem.cli.output import data
-from mainstem.cli.scripts import needed, optional_database_option, show, sql_option
+from mainstem.cli.scripts import (
+    Administration,
+    needed,
+    optional_database_option,
+    show,
+    sql_option,
+)
 from mainstem.errors import ConfigurationError
 from mainstem.postgres.drivers.psycopg import run, run_atomically
 from mainstem.postgres.drivers.sessions import connect
@@ -14,7 +20,7 @@ from mainstem.postgres.migration.roles import PREFIX_DEFAULT, ROLES, role_name, 
 from mainstem.postgres.options import DEFAULT_PUBLICATION
 
 
-@click.command()
+@click.command(cls=Administration)
 @click.option("--prefix", default=PREFIX_DEFAULT, help="Roles are named PREFIX_writer and so on.")
 @click.option("--publication", default=DEFAULT_PUBLICATION, help="What the replicator reads.")
 @sql_option

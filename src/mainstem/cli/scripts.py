@@ -1,17 +1,43 @@
-"""`--sql`: print what would be run, for a person who runs it; then no database is needed."""
+"""Commands that change schema objects: who may run them, and `--sql` for those who may not.
+
+`--sql` prints what would be run, for a person who runs it; then no database is needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from mainstem.cli.options import address, demanded
 from mainstem.cli.output import data
+from mainstem.errors import ConfigurationError
 from mainstem.postgres.migration.script import printed
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+
+
+class Administration(click.Command):
+    """A command of the owner's: if PostgreSQL forbids it, the hint says who may, and how else.
+
+    The hint that comes with the error is about saving events.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            if getattr(error.__cause__, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+                error.hint = (
+                    "this needs the owner role (SET ROLE, see mainstem roles) or a superuser"
+                )
+                if any(parameter.name == "as_sql" for parameter in self.params):
+                    error.hint += "; or print it for a DBA: --sql"
+            raise
 
 
 def sql_option(function: F) -> F:

@@ -1,4 +1,4 @@
-"""`mainstem topic`: create a topic's table and Kafka topic, make its partitions, archive months."""
+"""`mainstem topic`: create a topic's table and Kafka topic, protect it, look after its months."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import click
 from mainstem.cli.archive import archive
 from mainstem.cli.options import address, database_option, json_option
 from mainstem.cli.output import data, data_json
-from mainstem.cli.scripts import needed, optional_database_option, show, sql_option
+from mainstem.cli.scripts import (
+    Administration,
+    needed,
+    optional_database_option,
+    show,
+    sql_option,
+)
 from mainstem.errors import ConfigurationError
 from mainstem.postgres import naming
 from mainstem.postgres.drivers.psycopg import run_atomically
@@ -17,7 +23,8 @@ from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.keys import KEY_TYPES
 from mainstem.postgres.migration.months import AHEAD_DEFAULT, Month
 from mainstem.postgres.migration.partitions import partitioning
-from mainstem.postgres.migration.script import topic_script
+from mainstem.postgres.migration.protecting import protecting
+from mainstem.postgres.migration.script import protection_script, topic_script
 from mainstem.postgres.options import DEFAULT_PUBLICATION, KEY_INDEXES, PARTITIONINGS, TopicOptions
 from mainstem.postgres.topics import create_topic
 
@@ -30,24 +37,42 @@ INDEX_HELP = (
 
 @click.group()
 def topic() -> None:
-    """Create topics, and look after their partitions."""
+    """Create topics, protect them, and look after their months."""
 
 
 topic.add_command(archive)
 
 
-@topic.command()
+@topic.command(cls=Administration, short_help="Create the table and the Kafka topic.")
 @click.argument("name")
-@click.option("--key-type", type=click.Choice(list(KEY_TYPES)), default="uuid", help="Of the keys.")
-@click.option("--versioned", is_flag=True, help="Number the events of each key.")
-@click.option("--idempotent", is_flag=True, help="Keep ids of the callers, each once.")
+@click.option(
+    "--key-type",
+    type=click.Choice(list(KEY_TYPES)),
+    default="uuid",
+    help="PostgreSQL type of the key column.",
+)
+@click.option(
+    "--versioned", is_flag=True, help="Number the events of each key: for expected_version=."
+)
+@click.option(
+    "--idempotent", is_flag=True, help="Keep an id of the caller's, each once: for event_id=."
+)
 @click.option("--index-key", type=click.Choice(list(KEY_INDEXES)), default="none", help=INDEX_HELP)
 @click.option("--data-bytes-max", type=int, help="Refuse larger encoded payloads.")
 @click.option(
     "--append-only/--no-append-only", default=True, help="Refuse UPDATE, DELETE and TRUNCATE."
 )
-@click.option("--partition-by", type=click.Choice(PARTITIONINGS), help="Of the table; final.")
-@click.option("--partitions", type=click.IntRange(1), help="Of the Kafka topic; final.")
+@click.option(
+    "--partition-by",
+    type=click.Choice(PARTITIONINGS),
+    help="One partition per calendar month (UTC); cannot be changed later, and excludes"
+    " --versioned and --idempotent.",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    help="Number of Kafka partitions; cannot be changed later.",
+)
 @click.option("--publication", default=DEFAULT_PUBLICATION, help="What the replicator reads.")
 @sql_option
 @optional_database_option
@@ -71,6 +96,11 @@ def create(
     """
     options = TopicOptions(**columns)
     if as_sql:
+        if partitions is not None:
+            raise ConfigurationError(
+                "--partitions is about the Kafka topic, and --sql prints only the table",
+                hint="leave --partitions out, and create the Kafka topic with Kafka's own tools",
+            )
         show(topic_script(name, options, publication=publication))
         return
     if partitions is not None and kafka_bootstrap is None:
@@ -92,10 +122,33 @@ def create(
             data(f'{"created" if created else "found"} the Kafka topic "{name}"')
 
 
-@topic.command(name="partitions")
+@topic.command(cls=Administration, short_help="Forbid to change a topic's events.")
 @click.argument("name")
-@click.option("--ahead", type=int, default=AHEAD_DEFAULT, help="Months to come.")
-@click.option("--since", metavar="YYYY-MM", help="First month; else the one before this.")
+@sql_option
+@optional_database_option
+@json_option
+def protect(name: str, *, as_sql: bool, database_url: str | None, as_json: bool) -> None:
+    """Let the table events.NAME refuse UPDATE, DELETE and TRUNCATE, if it does not yet.
+
+    Topics that mainstem topic create makes do so from the start. Tables from before and from
+    other programs do not. It waits for those who write at the moment, for 5 s at most. Before
+    PostgreSQL 17 run mainstem roles again after it, for the replicator's sake.
+    """
+    if as_sql:
+        show(protection_script(name))
+        return
+    with connect(needed(database_url)) as connection:
+        protected = run_atomically(connection, protecting(name))
+    if as_json:
+        data_json({"topic": name, "protected": protected})
+    else:
+        data(f"protected {', '.join(protected)}" if protected else "it is protected already")
+
+
+@topic.command(name="partitions", cls=Administration, short_help="Make the months to come.")
+@click.argument("name")
+@click.option("--ahead", type=int, default=AHEAD_DEFAULT, help="Months after this one.")
+@click.option("--since", metavar="YYYY-MM", help="First month; by default the one before this.")
 @database_option
 @json_option
 def make_partitions(

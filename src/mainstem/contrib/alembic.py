@@ -1,9 +1,14 @@
 """Alembic: operations for topics and for the schema objects that they share.
 
-Import it in `env.py`, then migrations have `op.mainstem_init()`, the same as
-`op.mainstem_migrate()` after an upgrade of Mainstem, `op.create_event_topic("…")` and
-`op.drop_event_topic("…")`. They run or, with `--sql`, print the same as the commands
-`mainstem init` and `mainstem topic create`. Keep autogenerate off by `include_object`:
+Import it in `env.py`; then migrations have
+
+* `op.mainstem_init()`: what `mainstem init` does, in the first migration that needs it;
+* `op.mainstem_migrate()`: the same, by the name that fits after an upgrade of Mainstem;
+* `op.create_event_topic("…")`: the table that `mainstem topic create` makes. No Kafka topic is
+  made: the replicator or the command does that;
+* `op.drop_event_topic("…")`: drops the table while it holds no event.
+
+With `--sql` they are printed. These rules keep autogenerate from what is Mainstem's:
 
     context.configure(…, include_object=include_object, include_name=include_name)
 """

@@ -6,10 +6,10 @@ A table of `event_table` is for queries and for `create_all()`, which makes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from mainstem.errors import MissingExtra
+from mainstem.errors import ConfigurationError, MissingExtra
 
 try:
     import sqlalchemy as sa
@@ -20,9 +20,16 @@ from sqlalchemy import event
 
 from mainstem.postgres import naming
 from mainstem.postgres.migration.script import topic_parts
-from mainstem.postgres.migration.statements import DATA_CHECK, OWN_SCHEMA
+from mainstem.postgres.migration.statements import (
+    DATA_CHECK,
+    NAME_LENGTH_MAX,
+    OWN_SCHEMA,
+    refuse_if_events,
+)
 from mainstem.postgres.options import DEFAULT_PUBLICATION, KEY_INDEXES, TopicOptions
 from mainstem.postgres.statements import Statement
+
+RESTRICT_VIOLATION: Final = "23001"
 
 OUR_SCHEMAS: Final = frozenset({naming.EVENT_SCHEMA, OWN_SCHEMA, "schemas"})
 
@@ -48,6 +55,7 @@ def event_table(
     """The table `events.<topic>` with exactly what creating the topic makes.
 
     `metadata.create_all()` creates it with its triggers, partitions and place in the publication.
+    `metadata.drop_all()` drops it only while it holds no event, else ConfigurationError.
     Raises InvalidName.
     """
     options = options or TopicOptions()
@@ -61,11 +69,21 @@ def event_table(
         postgresql_partition_by=partitioning(options),
     )
     if indexed := KEY_INDEXES[options.index_key]:
-        sa.Index("_".join((topic, *indexed, "idx")), *(table.c[name] for name in indexed))
+        sa.Index(index_name(topic, indexed), *(table.c[name] for name in indexed))
     parts = topic_parts(topic, options, publication)
     event.listen(table, "before_create", run_all(parts.before))
     event.listen(table, "after_create", run_all(parts.after))
+    event.listen(table, "before_drop", refuse_to_drop_events)
     return table
+
+
+def index_name(topic: str, columns: Sequence[str]) -> str:
+    """The name that PostgreSQL gives to an index: the longer part is cut off until it fits."""
+    parts = [topic, "_".join(columns)]
+    while len("_".join((*parts, "idx"))) > NAME_LENGTH_MAX:
+        longer = 0 if len(parts[0]) > len(parts[1]) else 1
+        parts[longer] = parts[longer][:-1]
+    return "_".join((*parts, "idx"))
 
 
 def columns(options: TopicOptions) -> list[sa.Column[Any]]:
@@ -115,6 +133,20 @@ def run_all(statements: list[Statement]) -> Callable[..., None]:
             connection.execute(ddl(statement.sql))
 
     return listener
+
+
+def refuse_to_drop_events(table: sa.Table, connection: sa.Connection, **_: object) -> None:
+    """A listener that lets a table be dropped only while it is empty; ConfigurationError."""
+    try:
+        connection.execute(ddl(refuse_if_events(table.name).sql))
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != RESTRICT_VIOLATION:
+            raise
+        raise ConfigurationError(
+            f"events are for ever: {naming.EVENT_SCHEMA}.{table.name} holds some",
+            hint="leave the table out: metadata.drop_all(engine, tables=[…]); where its events are"
+            " meant to be destroyed, drop it by SQL",
+        ) from error
 
 
 def ddl(sql: str) -> sa.DDL:

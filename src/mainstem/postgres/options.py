@@ -38,7 +38,12 @@ class TopicOptions:
     append_only: bool = True
     """Refuse UPDATE, DELETE and TRUNCATE, by a trigger that inserts never meet."""
     partition_by: str | None = None
-    """`month`: a partition for each calendar month (UTC) of the events' timestamps."""
+    """`month`: a partition for each calendar month (UTC) of the events' timestamps.
+
+    An event whose month has no partition is refused: `mainstem topic partitions` makes them ahead
+    of time. Not together with `versioned` or `idempotent`, for PostgreSQL keeps nothing unique
+    across partitions.
+    """
 
     def __post_init__(self) -> None:
         """Refuse what no table can have."""

@@ -183,7 +183,8 @@ def refused(error: psycopg.Error | UnicodeEncodeError) -> MainstemError:
     kind = ConfigurationError if isinstance(error, psycopg.ProgrammingError) else ServerUnavailable
     return kind(
         f"the schema registry in PostgreSQL failed: {first_line(error)}",
-        hint="check that the role may use the schema `schemas` and that its tables are ours",
+        hint="check that the role may use the schema `schemas` and that its tables are ours;"
+        " the owner makes them with mainstem init",
     )
 
 

@@ -21,6 +21,7 @@ from mainstem.errors import ConfigurationError, DecodeError, ServerUnavailable, 
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.postgres.archive import archiving, files, statements
 from mainstem.postgres.archive.archiving import ArchiveSettings, archive_month
+from mainstem.postgres.archive.confirming import Line
 from mainstem.postgres.archive.files import ArchivedPage
 from mainstem.postgres.archive.reading import Archive, Span, joined
 from mainstem.postgres.drivers.psycopg import run, run_atomically
@@ -86,6 +87,11 @@ def archived_rows(folder: Path, topic: str, *arguments: Any) -> ArchivedPage:
         return archive.page(topic, *arguments)
     finally:
         archive.close()
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies there, also what is unfinished."""
+    return sorted(file.name for file in folder.iterdir())
 
 
 def insert(connection: Connection, topic: str, key: Any, *days: int) -> None:
@@ -219,6 +225,7 @@ def test_a_month_that_cannot_be_archived_is_refused(
         archive_month(database, topic, MONTH, ArchiveSettings(folder=settings.folder))
 
     assert len(table_rows(database, topic)) == 1
+    assert names_in(settings.folder) == []
 
 
 def test_events_that_come_meanwhile_are_kept(
@@ -288,12 +295,14 @@ def test_whoever_reads_for_long_is_not_waited_for(
     insert(database, topic, uuid4(), 1)
     quick = statements.LOCK_TIMEOUT._replace(sql="SET LOCAL lock_timeout = '100ms'")
     monkeypatch.setattr(statements, "LOCK_TIMEOUT", quick)
+    monkeypatch.setattr(archiving, "LOCK_PAUSE_S", 0.01)
     with psycopg.connect(slotless_database) as reader:
         reader.execute(f"SELECT count(*) FROM events.{topic}")
-        with pytest.raises(TransactionFailed):
+        with pytest.raises(TransactionFailed, match=f"transactions on {topic} stay open"):
             archive_month(database, topic, MONTH, settings)
 
     assert len(table_rows(database, topic)) == 1
+    assert names_in(settings.folder / topic) == []
 
 
 def test_the_replicator_must_have_confirmed_the_month(
@@ -302,14 +311,16 @@ def test_the_replicator_must_have_confirmed_the_month(
     """Aim: Kafka has what leaves the table. Method: a replicator that ended, and one that runs."""
     create_topic(replicated, topic, TopicOptions(partition_by="month"))
     insert(replicated, topic, uuid4(), 1, 2)
-    line = ReplicatorSettings(fresh_database, kafka, line=f"l_{topic}", heartbeat_s=0.5)
+    name = f"l_{topic}"
+    line = ReplicatorSettings(fresh_database, kafka, line=name, heartbeat_s=0.5)
     Replicator(line).run(once=True)
     insert(replicated, topic, uuid4(), 3)
-    patience = ArchiveSettings(folder=tmp_path, timeout_s=0.5)
+    patience = ArchiveSettings(folder=tmp_path, timeout_s=0.5, line=Line(name))
     with pytest.raises(ServerUnavailable, match=f"mainstem_l_{topic}"):
         archive_month(replicated, topic, MONTH, patience)
     with running(line):
         arguments = ["archive", topic, "--month", MONTH.text, "--to", str(tmp_path), "--json"]
+        arguments += ["--line", name]
         result = CliRunner().invoke(
             command, [*arguments, "--database-url", fresh_database], catch_exceptions=False
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pyarrow as pa
 import pytest
 
+from mainstem.errors import ConfigurationError
 from mainstem.event import Event
 from mainstem.postgres import (
     AsyncPostgresEventStore,
@@ -18,6 +21,7 @@ from mainstem.postgres import (
 )
 from mainstem.postgres.archive.archiving import ArchiveSettings, archive_month
 from mainstem.postgres.migration.months import Month
+from mainstem.terms import EventQuery
 from tests.postgres.payloads import Noted
 
 LAST_MONTH = Month.of(datetime.now(UTC)).later(-1)
@@ -63,3 +67,26 @@ async def test_an_archived_month_is_read_with_the_rest(
     assert sorted(merged, key=lambda event: event.id) == before
     assert rows_after == rows
     assert left == before[::2]
+
+
+async def test_what_does_not_reach_the_archive_refuses_its_topics(
+    fresh_database: str, partitioned: str, tmp_path: Path
+) -> None:
+    """Aim: no silent gap. Method: each way of reading that knows the table only."""
+    settings = ArchiveSettings(folder=tmp_path, replicated=True)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        archive_month(connection, partitioned, LAST_MONTH, settings)
+    key = uuid4()
+    with PostgresEventStore.open(fresh_database, types=[Noted], archive=tmp_path) as store:
+        ways: list[Callable[[], object]] = [
+            lambda: list(store.read(partitioned, key=key)),
+            lambda: store.load(partitioned, key, lambda count, _: count + 1, 0),
+            lambda: store.query(partitioned, EventQuery()),
+            lambda: store.follow(partitioned, after=0),
+        ]
+        for way in ways:
+            with pytest.raises(ConfigurationError, match="archive"):
+                way()
+        rows = pa.table(store.read_arrow(partitioned)).num_rows
+
+    assert rows == 2500

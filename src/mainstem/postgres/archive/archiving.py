@@ -1,24 +1,32 @@
 """Archiving a month: its rows become a file that is checked, and only then leave the table.
 
-In this order, so that it can be broken off anywhere and called again: write the file, read it back
-and compare; wait until every replication slot has confirmed what committed so far; then, with
-nobody else in the table, compare once more, detach the partition and drop it.
+In this order, so that it can be broken off anywhere and called again: write the rows to a file
+without a name, read it back and compare; wait until the replicator has confirmed what committed so
+far; then, with nobody else in the table, compare once more, detach the partition and drop it, and
+give the file its name just before that commits. A file that got its name from an attempt which
+died there is used by the next one.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mainstem.errors import ConfigurationError, DecodeError, ServerUnavailable
-from mainstem.event import format_lsn, parse_lsn
+from mainstem.errors import (
+    ConfigurationError,
+    DecodeError,
+    ServerUnavailable,
+    TransactionFailed,
+)
 from mainstem.postgres import naming
 from mainstem.postgres.archive import statements
+from mainstem.postgres.archive.confirming import Line, asked, check_line, wait_for_line
 from mainstem.postgres.archive.files import Digest, Row, Tally, digest_of, write_month
+from mainstem.postgres.archive.folders import files_of, free_name, publish, workplace
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.psycopg import run
 from mainstem.postgres.migration.months import Month
@@ -26,13 +34,14 @@ from mainstem.postgres.migration.partitions import existing_months, partitioned
 from mainstem.postgres.migration.statements import has_trigger
 from mainstem.postgres.migration.steps import each
 from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement
 from mainstem.postgres.table import EventTable
 
 if TYPE_CHECKING:
     import psycopg
 
-POLL_S: Final = 0.2
+LOCK_TRIES: Final = 5
+LOCK_PAUSE_S: Final = 1.0
+"""In between, so that those who queued up behind the lock go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,14 @@ class ArchiveSettings:
     replicated: bool = False
     """The operator answers for it that every event of the month is in Kafka, or need not be."""
     timeout_s: float = 30.0
-    """How long the replication slots may take to confirm."""
+    """How long the replicator may take to confirm."""
+    line: Line = field(default_factory=Line)
+    """Whose word counts."""
+
+    def __post_init__(self) -> None:
+        """Refuse a time that cannot be waited for."""
+        if not self.timeout_s > 0:
+            raise ConfigurationError(f"timeout_s must be positive, not {self.timeout_s}")
 
 
 def archive_month(
@@ -59,31 +75,74 @@ def archive_month(
 ) -> Archived:
     """Move a month of a partitioned topic to a file; a connection in autocommit mode.
 
-    ConfigurationError for a month that has not ended or has no partition, ServerUnavailable while
-    the replicator has not confirmed it, DecodeError for a file that is not what was written.
+    ConfigurationError for a month that has not ended or has no partition, for a caller who may
+    not drop it, and for a folder that cannot be written to; ServerUnavailable while the replicator
+    has not confirmed it, or another archives it; TransactionFailed while the table is in use;
+    DecodeError for a file that is not what was written.
     """
-    table = run(connection, archivable(topic, month))
+    with alone(connection, topic, month):
+        table = run(connection, archivable(topic, month))
+        if not settings.replicated:
+            check_line(connection, topic, settings.line)
+        with workplace(settings.folder, topic, month) as place:
+            return move(connection, table, month, (settings, place))
+
+
+def move(
+    connection: psycopg.Connection[Any],
+    table: EventTable,
+    month: Month,
+    where: tuple[ArchiveSettings, Path],
+) -> Archived:
+    """The way of a month that may go, over a file in this place."""
+    settings, place = where
+    topic = table.topic
     with mapped(), connection.transaction():
         run(connection, each([statements.SNAPSHOT]))
         chunks = rows(connection, topic, month)
-        file, written = write_month(settings.folder, topic, month, table.key_type, chunks)
-    if digest_of(file) != written:
+        part, written = write_month(place, topic, month, table.key_type, chunks)
+    if digest_of(part) != written:
         raise DecodeError(
-            f"the file {file} does not hold what was written; the table is as it was",
-            hint="check the disk, remove the file, and archive the month again",
+            f"the file {part} does not hold what was written; the table is as it was",
+            hint="check the disk, then archive the month again",
         )
+    same = [file for file in files_of(settings.folder, topic, month.text) if holds(file, written)]
     if not settings.replicated:
-        wait_for_slots(connection, settings.timeout_s)
+        wait_for_line(connection, settings.line, settings.timeout_s)
     guarded = bool(run(connection, asked(has_trigger(table.oid))))
     with mapped(), connection.transaction():
-        run(connection, each([statements.LOCK_TIMEOUT, statements.lock(topic)]))
+        lock(connection, topic)
         check_unchanged(connection, topic, month, written, guarded=guarded)
         run(connection, each([statements.detach(topic, month), statements.drop(topic, month)]))
-    return Archived(file, written)
+        # The last step before the commit: whatever failed above has left no file.
+        if not same:
+            same = [free_name(settings.folder, topic, month)]
+            publish(part, same[0])
+    return Archived(same[0], written)
+
+
+def holds(file: Path, written: Digest) -> bool:
+    """Whether an attempt that died before its commit has left just this."""
+    return digest_of(file) == written
+
+
+@contextmanager
+def alone(connection: psycopg.Connection[Any], topic: str, month: Month) -> Iterator[None]:
+    """Keep other archives of the month away; ServerUnavailable if one is at work."""
+    if not run(connection, asked(statements.try_lock(topic, month)))[0][0]:
+        raise ServerUnavailable(
+            f"another session archives {month.text} of {topic}", hint="wait until it has ended"
+        )
+    try:
+        yield
+    finally:
+        # A connection that broke has given its locks back.
+        with suppress(ServerUnavailable):
+            run(connection, asked(statements.unlock(topic, month)))
 
 
 def archivable(topic: str, month: Month) -> Plan[EventTable]:
-    """The topic's table, whose month has ended and is there; ConfigurationError."""
+    """The topic's table, whose month has ended, is there, and is the caller's to drop."""
     table = yield from partitioned(topic)
     if month not in (yield from existing_months(topic)):
         raise ConfigurationError(
@@ -92,13 +151,12 @@ def archivable(topic: str, month: Month) -> Plan[EventTable]:
         )
     if not (yield statements.is_over(month))[0][0]:
         raise ConfigurationError(f"{month.text} has not ended yet", hint="archive it when it has")
+    if not (yield statements.owned(topic, month))[0][0]:
+        raise ConfigurationError(
+            f"only the owner of {naming.EVENT_SCHEMA}.{topic} may archive its months",
+            hint="connect as the owner, or as a member of its role",
+        )
     return table
-
-
-def asked(statement: Statement) -> Plan[list[Any]]:
-    """The rows that a statement answers."""
-    found: list[Any] = yield statement
-    return found
 
 
 def rows(connection: psycopg.Connection[Any], topic: str, month: Month) -> Iterator[list[Row]]:
@@ -109,30 +167,22 @@ def rows(connection: psycopg.Connection[Any], topic: str, month: Month) -> Itera
         after = chunk[-1][0]
 
 
-def wait_for_slots(connection: psycopg.Connection[Any], timeout_s: float) -> None:
-    """Return once every replication slot of the database has confirmed what is committed now.
-
-    ConfigurationError where there is no slot, for then nothing is known.
-    """
-    lsn = parse_lsn(run(connection, asked(statements.MARK))[0][0])
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = run(connection, asked(statements.slots(lsn)))
-        if not found:
-            raise ConfigurationError(
-                "no replication slot tells whether the events are in Kafka",
-                hint="compare with mainstem verify TOPIC; then say --yes-replicated",
-            )
-        behind = sorted(name for name, confirmed in found if not confirmed)
-        if not behind:
-            return
-        if time.monotonic() > deadline:
-            raise ServerUnavailable(
-                f"the slots {', '.join(behind)} have not confirmed {format_lsn(lsn)}"
-                f" within {timeout_s:.0f} s, so events of the month may not be in Kafka yet",
-                hint="let mainstem replicate run, then archive the month again",
-            )
-        threading.Event().wait(POLL_S)
+def lock(connection: psycopg.Connection[Any], topic: str) -> None:
+    """Keep everybody out of the table; TransactionFailed while transactions on it stay open."""
+    run(connection, each([statements.LOCK_TIMEOUT]))
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            # Waiting for the lock lets nobody else in, so it is done in short turns.
+            with connection.transaction():
+                run(connection, each([statements.lock(topic)]))
+            break
+        except TransactionFailed as error:
+            if not tries_left:
+                raise TransactionFailed(
+                    f"transactions on {topic} stay open; the table is as it was",
+                    hint="try later, or end what holds the table",
+                ) from error
+            threading.Event().wait(LOCK_PAUSE_S)
 
 
 def check_unchanged(

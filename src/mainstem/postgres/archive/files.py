@@ -1,24 +1,21 @@
 """Parquet files of archived months: `FOLDER/TOPIC/2026-01.parquet`, written and read by DuckDB.
 
-A file is never overwritten: a month that is archived again, because late events came, gets
-another file, `2026-01-2.parquet`. An id that stands in two files is one event.
+An id that stands in two files is one event.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
-from mainstem.errors import ConfigurationError, MissingExtra
-from mainstem.postgres import naming
+from mainstem.errors import DecodeError, MissingExtra
 from mainstem.postgres.archive import statements
+from mainstem.postgres.archive.folders import on_disk, sync, unwritable
 from mainstem.postgres.migration.months import Month
 
 try:
@@ -79,50 +76,38 @@ class Tally:
 
 
 def write_month(
-    folder: Path, topic: str, month: Month, key_type: str, chunks: Iterable[Sequence[Row]]
+    place: Path, topic: str, month: Month, key_type: str, chunks: Iterable[Sequence[Row]]
 ) -> tuple[Path, Digest]:
-    """Write a month's rows to a new file, on disk when it returns; the file and what was written.
+    """Write a month's rows to a file in this place, on disk when it returns; and what was written.
 
-    Until it is complete it has another name, so a reader never meets a part of one.
+    ConfigurationError if the place cannot take it.
     """
-    directory = folder / naming.checked(topic)
-    directory.mkdir(parents=True, exist_ok=True)
-    file = free_name(directory, month)
-    tally = Tally()
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=directory) as place:
-        part = Path(place) / "rows.parquet"
-        with duckdb.connect(str(Path(place) / "stage.duckdb")) as connection:
-            connection.execute(statements.IN_UTC)
-            connection.execute(statements.create_stage(key_type))
-            for chunk in chunks:
-                tally.add(chunk)
-                connection.register("chunk", arrow(chunk, key_type))
-                connection.execute(statements.stage(key_type))
-                connection.unregister("chunk")
-            connection.execute(statements.save(str(part), topic, month, key_type))
+    part, tally = place / "rows.parquet", Tally()
+    with written_by_duckdb(place), duckdb.connect(str(place / "stage.duckdb")) as connection:
+        connection.execute(statements.IN_UTC)
+        connection.execute(statements.create_stage(key_type))
+        for chunk in chunks:
+            tally.add(chunk)
+            connection.register("chunk", arrow(chunk, key_type))
+            connection.execute(statements.stage(key_type))
+            connection.unregister("chunk")
+        connection.execute(statements.save(str(part), topic, month, key_type))
+    with on_disk(place):
         sync(part)
-        # A link, unlike a rename, never replaces a file of the same name.
-        os.link(part, file)
-    sync(directory)
-    return file, tally.digest
+    return part, tally.digest
 
 
-def free_name(directory: Path, month: Month) -> Path:
-    """The month's file, or the first number that is free."""
-    numbered = (f"{month.text}-{number}" for number in count(2))
-    for name in (month.text, *(next(numbered) for _ in range(98))):
-        if not (directory / f"{name}.parquet").exists():
-            return directory / f"{name}.parquet"
-    raise ConfigurationError(f"{directory} holds 99 files of {month.text} already")
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the entries of a folder, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+@contextmanager
+def written_by_duckdb(place: Path) -> Iterator[None]:
+    """Raise ConfigurationError for what keeps DuckDB from writing there."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with on_disk(place):
+            yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        # These two speak of paths and sizes; the texts of others may quote values.
+        raise unwritable(place, "".join(str(error).splitlines()[:1])) from error
+    except duckdb.Error as error:
+        raise unwritable(place, f"DuckDB refused: {type(error).__name__}") from error
 
 
 def arrow(rows: Sequence[Row], key_type: str) -> Any:
@@ -181,14 +166,41 @@ class Files:
     def rows(
         self, files: Sequence[Path], after: int, rows_max: int, span_us: tuple[int, int]
     ) -> list[Row]:
-        """The next rows, with the time in microseconds; an id may come twice."""
+        """The next rows, with the time in microseconds; an id may come twice.
+
+        DecodeError, naming the file, for one that is no archive, or is damaged.
+        """
+        bounds = [after, *span_us, rows_max]
+        try:
+            return self._rows(files, bounds)
+        except (duckdb.Error, IndexError, ArithmeticError) as error:
+            raise self._damaged(files, bounds) from error
+
+    def _rows(self, files: Sequence[Path], bounds: Sequence[int]) -> list[Row]:
+        """As `rows`, with DuckDB's errors."""
         names = [str(file) for file in files]
         (key_type,) = self._connection.execute(statements.KEY_TYPE, [names[:1]]).fetchall()[0]
-        parameters = [names, after, *span_us, rows_max]
-        rows: list[Row] = self._connection.execute(statements.ARCHIVED, parameters).fetchall()
+        rows: list[Row] = self._connection.execute(statements.ARCHIVED, [names, *bounds]).fetchall()
         if key_type == "numeric":
             return [(row[0], Decimal(row[1]), *row[2:]) for row in rows]
         return rows
+
+    def _damaged(self, files: Sequence[Path], bounds: Sequence[int]) -> DecodeError:
+        """Our error, with the name of the first file that cannot be read by itself."""
+        for file in files:
+            try:
+                self._rows([file], bounds)
+            except (duckdb.Error, IndexError, ArithmeticError):
+                return unreadable(str(file))
+        return unreadable(" together with ".join(map(str, files)))
+
+
+def unreadable(name: str) -> DecodeError:
+    """A file cannot be read as an archive."""
+    return DecodeError(
+        f"the archive {name} is damaged or cannot be read",
+        hint="bring the file back from a copy; without it the month's events are not complete",
+    )
 
 
 def moment(us: int) -> datetime:

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from mainstem.postgres import naming
 from mainstem.postgres.archive.files import (
     FIRST_US,
     LAST_US,
@@ -22,7 +21,10 @@ from mainstem.postgres.archive.files import (
     microseconds,
     moment,
 )
+from mainstem.postgres.archive.folders import checked_folder, files_of
 from mainstem.postgres.archive.statements import BYTES_MAX, FIRST_ID
+
+__all__ = ["Archive", "Asked", "Span", "files_of", "joined"]
 
 ROWS_MAX: Final = 1000
 
@@ -57,8 +59,8 @@ class Archive:
     """The files of one folder; several threads may share it, and take turns."""
 
     def __init__(self, folder: Path) -> None:
-        """Nothing is opened yet; a folder that does not exist holds nothing."""
-        self._folder = folder
+        """Nothing is opened yet; ConfigurationError if there is no such folder."""
+        self._folder = checked_folder(folder)
         self._files: Files | None = None
         self._lock = threading.Lock()
 
@@ -104,11 +106,6 @@ class Archive:
 def size_of(rows: Sequence[Row]) -> int:
     """What a page is bounded by, beside the number of its rows."""
     return sum(len(data) + len(metadata or b"") for _, _, data, metadata, _ in rows)
-
-
-def files_of(folder: Path, topic: str) -> list[Path]:
-    """The complete files of a topic."""
-    return sorted((folder / naming.checked(topic)).glob("????-??*.parquet"))
 
 
 def distinct(rows: Sequence[Row]) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mainstem.event import format_lsn
 from mainstem.postgres import naming
 from mainstem.postgres.migration.months import Month
 from mainstem.postgres.migration.statements import partition
@@ -30,12 +29,23 @@ MARK: Final = Statement(
     "SELECT pg_catalog.pg_logical_emit_message(false, 'mainstem.archive', '')::text"
 )
 
-SLOTS_BEHIND: Final = """
-SELECT slot_name::text, coalesce(confirmed_flush_lsn >= $1::pg_lsn, false)
-FROM pg_catalog.pg_replication_slots
-WHERE slot_type = 'logical' AND database = current_database() AND NOT temporary"""
+DATABASE: Final = Statement("SELECT current_database()::text")
 
-LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '5s'", answers=False)
+# The parent is detached from, the partition dropped.
+OWNED: Final = """
+SELECT bool_and(pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+FROM pg_catalog.pg_class c
+WHERE c.oid IN ($1::text::regclass, $2::text::regclass)"""
+
+# Per database, as all advisory locks; the seed keeps it apart from other uses of the text.
+TRY_LOCK: Final = (
+    "SELECT pg_catalog.pg_try_advisory_lock(hashtextextended($1::text, 7883957270161327441))"
+)
+UNLOCK: Final = (
+    "SELECT pg_catalog.pg_advisory_unlock(hashtextextended($1::text, 7883957270161327441))"
+)
+
+LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '1s'", answers=False)
 
 
 def is_over(month: Month) -> Statement:
@@ -43,9 +53,19 @@ def is_over(month: Month) -> Statement:
     return Statement(NOW_BEYOND, (month.end,))
 
 
-def slots(lsn: int) -> Statement:
-    """Each slot of this database, and whether it has confirmed the WAL up to there."""
-    return Statement(SLOTS_BEHIND, (format_lsn(lsn),))
+def owned(topic: str, month: Month) -> Statement:
+    """Whether the caller has the rights of the owner of the table and of its partition."""
+    return Statement(OWNED, (naming.table(topic), partition(topic, month)))
+
+
+def try_lock(topic: str, month: Month) -> Statement:
+    """Take the month's lock for this session, if it is free; answers whether it was."""
+    return Statement(TRY_LOCK, (f"{naming.checked(topic)} {month.text}",))
+
+
+def unlock(topic: str, month: Month) -> Statement:
+    """The inverse of `try_lock`."""
+    return Statement(UNLOCK, (f"{naming.checked(topic)} {month.text}",))
 
 
 def rows(topic: str, month: Month, after: int) -> Statement:

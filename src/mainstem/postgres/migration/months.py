@@ -74,7 +74,13 @@ def planned(now: Month, ahead: int, since: Month | None = None) -> list[Month]:
     """
     if not 0 <= ahead <= AHEAD_MAX:
         raise ConfigurationError(f"{ahead} months ahead is outside of 0 to {AHEAD_MAX}")
-    months = span(since or now.later(-1), now.later(ahead))
+    first, last = since or now.later(-1), now.later(ahead)
+    if first > last:
+        raise ConfigurationError(
+            f"{first.text} is after {last.text}, the last month that {ahead} ahead reach",
+            hint="give an earlier month for --since, or a larger number for --ahead",
+        )
+    months = span(first, last)
     if len(months) > SPAN_MAX:
         raise ConfigurationError(f"{len(months)} partitions at once are too many")
     return months

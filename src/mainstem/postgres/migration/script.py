@@ -49,6 +49,18 @@ def drop_script(topic: str, *, with_events: bool = False) -> list[str]:
     return texts([statements.drop_table(topic, with_events=with_events)])
 
 
+def protection_script(topic: str) -> list[str]:
+    """Let a topic that is there refuse UPDATE, DELETE and TRUNCATE; harmless where it does."""
+    return texts(
+        [
+            statements.CREATION_LOCK,
+            statements.LOCK_TIMEOUT,
+            *migration_named(APPEND_ONLY).statements,
+            statements.forbid_all_changes(topic),
+        ]
+    )
+
+
 class TopicParts(NamedTuple):
     """What creates a topic, in three steps; whoever makes the table itself skips the second."""
 

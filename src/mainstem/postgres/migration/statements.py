@@ -24,9 +24,21 @@ PARTITION_SUFFIX_LENGTH: Final = len("_2026_01")
 NAME_LENGTH_MAX: Final = 63
 
 # Two creators at once would trip over each other in CREATE SCHEMA and in the publication.
-CREATION_LOCK: Final = Statement("SELECT pg_catalog.pg_advisory_xact_lock(7883957270161327437)")
+# DO and not SELECT, for psql would print the row of a script's SELECT.
+CREATION_LOCK: Final = Statement(
+    "DO $mainstem$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(7883957270161327437); END"
+    " $mainstem$",
+    answers=False,
+)
 
-MIGRATION_LOCK: Final = Statement("SELECT pg_catalog.pg_advisory_xact_lock(7883957270161327440)")
+MIGRATION_LOCK: Final = Statement(
+    "DO $mainstem$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(7883957270161327440); END"
+    " $mainstem$",
+    answers=False,
+)
+
+# A trigger lets nobody write while it is made; whoever waits for it makes all others wait.
+LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '5s'", answers=False)
 
 RECORDS_EXIST: Final = Statement(
     f"SELECT pg_catalog.to_regclass('{OWN_SCHEMA}.migrations') IS NOT NULL"
@@ -75,6 +87,23 @@ WHERE n.nspname = '{naming.EVENT_SCHEMA}' AND p.relname = $1 AND NOT i.inhdetach
 
 HAS_TRIGGER: Final = f"""
 SELECT 1 FROM pg_catalog.pg_trigger WHERE tgrelid = $1::oid AND tgname = '{TRIGGER}'"""
+
+
+UNPROTECTED: Final = f"""
+SELECT c.relname::text FROM pg_catalog.pg_class c
+WHERE c.oid IN (
+        SELECT $1::oid
+        UNION SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = $2::oid
+    )
+  AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid AND tgname = '{TRIGGER}'
+    )
+ORDER BY 1"""
+
+
+def unprotected(table_oid: int) -> Statement:
+    """The names of those of a table and its partitions that can be changed."""
+    return Statement(UNPROTECTED, (table_oid, table_oid))
 
 
 def partitions(topic: str) -> Statement:
@@ -141,6 +170,33 @@ def forbid_changes(table: str) -> Statement:
     )
 
 
+def forbid_all_changes(topic: str) -> Statement:
+    """Let a topic's table and its partitions refuse changes, those that do not do so yet."""
+    return Statement(
+        f"""
+DO $mainstem$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT c.oid FROM pg_class c
+        WHERE c.oid IN (
+                SELECT '{naming.table(topic)}'::regclass
+                UNION SELECT inhrelid FROM pg_inherits
+                WHERE inhparent = '{naming.table(topic)}'::regclass
+            )
+          AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '{TRIGGER}')
+        ORDER BY c.oid
+    LOOP
+        EXECUTE 'CREATE TRIGGER {TRIGGER} BEFORE UPDATE OR DELETE OR TRUNCATE ON ' || part
+            || ' FOR EACH STATEMENT EXECUTE FUNCTION {OWN_SCHEMA}.refuse_change()';
+    END LOOP;
+END
+$mainstem$""",
+        answers=False,
+    )
+
+
 def partition(topic: str, month: Month) -> str:
     """The quoted table of a month: `"events"."order_events_2026_01"`.
 
@@ -159,12 +215,24 @@ def add_partition(topic: str, month: Month, *, append_only: bool) -> list[Statem
     """Make the empty partition of a month.
 
     It is attached, not created in place: that would wait for every writer of the topic, and let
-    all others wait behind.
+    all others wait behind. It belongs to the topic's owner, whoever makes it.
     """
     table = partition(topic, month)
     created = Statement(
         f"CREATE TABLE {table} (LIKE {naming.table(topic)}"
         " INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)",
+        answers=False,
+    )
+    owned = Statement(
+        f"""
+DO $mainstem$
+BEGIN
+    EXECUTE 'ALTER TABLE {table} OWNER TO ' || (
+        SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class
+        WHERE oid = '{naming.table(topic)}'::regclass
+    );
+END
+$mainstem$""",
         answers=False,
     )
     attached = Statement(
@@ -173,7 +241,7 @@ def add_partition(topic: str, month: Month, *, append_only: bool) -> list[Statem
         answers=False,
     )
     guard = [forbid_changes(table)] if append_only else []
-    return [created, *guard, attached]
+    return [created, *guard, owned, attached]
 
 
 def join_publication(topic: str, publication: str) -> Statement:
@@ -205,13 +273,23 @@ $mainstem$""",
     )
 
 
+def refuse_if_events(topic: str) -> Statement:
+    """Fail while the topic holds an event, and keep others out until the transaction ends."""
+    return Statement(only_if_empty(topic, ""), answers=False)
+
+
 def drop_table(topic: str, *, with_events: bool) -> Statement:
     """Drop the topic's table; unless told otherwise only while it holds no event."""
+    drop = f"DROP TABLE {naming.table(topic)}"
+    # One statement, so that nothing comes between where each is a transaction of its own.
+    sql = drop if with_events else only_if_empty(topic, f"\n    {drop};")
+    return Statement(sql, answers=False)
+
+
+def only_if_empty(topic: str, then: str) -> str:
+    """A block that fails if the topic holds events, and goes on otherwise."""
     table = naming.table(topic)
-    if with_events:
-        return Statement(f"DROP TABLE {table}", answers=False)
-    return Statement(
-        f"""
+    return f"""
 DO $mainstem$
 BEGIN
     LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
@@ -220,9 +298,6 @@ BEGIN
             ERRCODE = 'restrict_violation',
             MESSAGE = 'events are for ever: {naming.EVENT_SCHEMA}.{topic} holds some',
             HINT = 'say with_events=True where they are meant to be destroyed';
-    END IF;
-    DROP TABLE {table};
+    END IF;{then}
 END
-$mainstem$""",
-        answers=False,
-    )
+$mainstem$"""

@@ -84,18 +84,36 @@ ALTER DEFAULT PRIVILEGES FOR ROLE @owner@ IN SCHEMA events
 ALTER DEFAULT PRIVILEGES FOR ROLE @owner@ IN SCHEMA events
     GRANT SELECT ON TABLES TO @reader@, @replicator@;
 
--- A table is fenced by a lock that PostgreSQL grants to nobody who may only read: before 17 it
--- takes UPDATE, which the append-only trigger makes useless for anything else.
+-- A table is fenced by a lock that PostgreSQL grants to nobody who may only read. From 17 on it
+-- takes MAINTAIN, and before that UPDATE, which is of no other use where the append-only trigger
+-- stands. A table without one is left out: `mainstem topic protect` it, and run this again.
+-- Tables to come are granted beforehand; one that is made with --no-append-only is open to UPDATE
+-- by the replicator until this is run again.
 DO $mainstem$
 DECLARE
-    privilege text := CASE
-        WHEN current_setting('server_version_num')::integer >= 170000 THEN 'MAINTAIN'
-        ELSE 'UPDATE'
-    END;
+    maintain boolean := current_setting('server_version_num')::integer >= 170000;
+    topic record;
 BEGIN
-    EXECUTE 'GRANT ' || privilege || ' ON ALL TABLES IN SCHEMA events TO @replicator@';
-    EXECUTE 'ALTER DEFAULT PRIVILEGES FOR ROLE @owner@ IN SCHEMA events GRANT '
-        || privilege || ' ON TABLES TO @replicator@';
+    IF maintain THEN
+        GRANT MAINTAIN ON ALL TABLES IN SCHEMA events TO @replicator@;
+        ALTER DEFAULT PRIVILEGES FOR ROLE @owner@ IN SCHEMA events
+            GRANT MAINTAIN ON TABLES TO @replicator@;
+    ELSE
+        FOR topic IN
+            SELECT c.oid::regclass AS name, EXISTS (
+                SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'append_only'
+            ) AS protected
+            FROM pg_class c
+            WHERE c.relnamespace = 'events'::regnamespace AND c.relkind IN ('r', 'p')
+        LOOP
+            EXECUTE CASE WHEN topic.protected
+                THEN 'GRANT UPDATE ON ' || topic.name || ' TO @replicator@'
+                ELSE 'REVOKE UPDATE ON ' || topic.name || ' FROM @replicator@'
+            END;
+        END LOOP;
+        ALTER DEFAULT PRIVILEGES FOR ROLE @owner@ IN SCHEMA events
+            GRANT UPDATE ON TABLES TO @replicator@;
+    END IF;
 END
 $mainstem$;
 
