@@ -292,9 +292,14 @@ def test_only_the_slot_of_the_line_counts(
         psycopg.connect(fresh_database, autocommit=True) as connection,
         psycopg.connect(module_database, autocommit=True) as elsewhere,
     ):
+        connection.execute("CREATE PUBLICATION another")
+        # There before the topic, which then joins it.
+        connection.execute(
+            "CREATE PUBLICATION mainstem"
+            " WITH (publish = 'insert', publish_via_partition_root = true)"
+        )
         create_topic(connection, topic, TopicOptions(partition_by="month"))
         insert(connection, topic)
-        connection.execute("CREATE PUBLICATION another")
         make_slot(connection, f"other_{name}")
         make_slot(connection, f"mainstem_l{name}")
         make_slot(elsewhere, f"mainstem_d{name}")

@@ -26,7 +26,7 @@ from mainstem.postgres import naming
 from mainstem.postgres.archive import statements
 from mainstem.postgres.archive.confirming import Line, asked, check_line, wait_for_line
 from mainstem.postgres.archive.files import Digest, Row, Tally, digest_of, write_month
-from mainstem.postgres.archive.folders import files_of, free_name, publish, workplace
+from mainstem.postgres.archive.folders import files_of, free_name, keep, publish, workplace
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.psycopg import run
 from mainstem.postgres.migration.months import Month
@@ -115,10 +115,12 @@ def move(
         check_unchanged(connection, topic, month, written, guarded=guarded)
         run(connection, each([statements.detach(topic, month), statements.drop(topic, month)]))
         # The last step before the commit: whatever failed above has left no file.
-        if not same:
-            same = [free_name(settings.folder, topic, month)]
-            publish(part, same[0])
-    return Archived(same[0], written)
+        file = same[0] if same else free_name(settings.folder, topic, month)
+        if same:
+            keep(file)
+        else:
+            publish(part, file)
+    return Archived(file, written)
 
 
 def holds(file: Path, written: Digest) -> bool:

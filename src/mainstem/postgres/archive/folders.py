@@ -68,13 +68,19 @@ def publish(part: Path, file: Path) -> None:
     """Give a complete part its name, on disk when it returns; without it if that fails."""
     with on_disk(file.parent.parent):
         link(part, file)
-        try:
-            sync(file)
-            sync(file.parent)
-        except OSError:
-            with suppress(OSError):
-                file.unlink()
-            raise
+    try:
+        keep(file)
+    except ConfigurationError:
+        with suppress(OSError):
+            file.unlink()
+        raise
+
+
+def keep(file: Path) -> None:
+    """Have a file and its name on disk: an attempt that died may have gone without."""
+    with on_disk(file.parent.parent):
+        sync(file)
+        sync(file.parent)
 
 
 def link(part: Path, file: Path) -> None:
