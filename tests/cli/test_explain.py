@@ -22,6 +22,12 @@ def test_a_page_tells_meaning_reason_and_remedy(capsys: pytest.CaptureFixture[st
         assert text in page
 
 
+def test_the_class_of_an_error_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reads a traceback can ask with what stands there: TopicExists."""
+    assert exit_code(["explain", "TopicExists"]) == 0
+    assert capsys.readouterr().out.startswith("topic-exists (error, exit code 2)")
+
+
 def test_every_error_and_refusal_has_a_page() -> None:
     """Whatever name stands in an error can be looked up; each page says at least what it means."""
     known = pages()

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mainstem.contrib.sqlalchemy import KEY_TYPES as COLUMN_TYPES
 from mainstem.contrib.sqlalchemy import event_table, include_name, include_object
-from mainstem.errors import InvalidName
+from mainstem.errors import ConfigurationError, InvalidName
 from mainstem.postgres.keys import KEY_TYPES
 from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import create_topic
@@ -95,6 +95,53 @@ def test_a_table_joins_the_publication(fresh_database: str, engine: sa.Engine, t
         found = connection.execute("SELECT tablename FROM pg_publication_tables").fetchall()
 
     assert found == [(topic,)]
+
+
+@pytest.mark.parametrize("index_key", ["key", "key-id"])
+def test_the_index_of_a_long_name_is_called_as_postgresql_calls_it(
+    index_key: str, fresh_database: str, engine: sa.Engine
+) -> None:
+    """Aim: names are cut off alike. Method: the longest name, made both ways."""
+    options = TopicOptions(index_key=index_key)
+    names = ["a" + "x" * 62, "b" + "x" * 62]
+    metadata = sa.MetaData()
+    event_table(metadata, names[1], options=options)
+    metadata.create_all(engine)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        create_topic(connection, names[0], options)
+        found = connection.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = 'events'"
+            " AND indexname NOT LIKE '%pkey' ORDER BY 1"
+        ).fetchall()
+
+    (by_command,), (by_table,) = found
+    assert by_command[1:] == by_table[1:]
+
+
+@pytest.mark.parametrize("name", ["plain", "partitioned"])
+def test_drop_all_destroys_no_events(
+    name: str, fresh_database: str, engine: sa.Engine, topic: str
+) -> None:
+    """Aim: as every other way to drop. Method: one event there, refused; without, dropped."""
+    metadata = sa.MetaData()
+    table = event_table(metadata, topic, options=OPTIONS[name])
+    metadata.create_all(engine)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute(
+            f"INSERT INTO events.{topic} (key, data, timestamp)"
+            " VALUES (gen_random_uuid(), '', now())"
+        )
+        with pytest.raises(ConfigurationError, match=f"events.{topic} holds some"):
+            metadata.drop_all(engine)
+        with pytest.raises(ConfigurationError, match="for ever"):
+            table.drop(engine)
+        kept = connection.execute(f"SELECT count(*) FROM events.{topic}").fetchone()
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(f"DELETE FROM events.{topic}")
+    metadata.drop_all(engine)
+
+    assert kept == (1,)
+    assert not sa.inspect(engine).has_table(topic, "events")
 
 
 def test_every_key_type_has_a_column_type() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from mainstem.postgres.migration.roles import ROLES
 from tests.contrib.django.running import url
 from tests.docs.console import Shell
 from tests.docs.story import ROOT, Story, left_out
@@ -15,7 +18,17 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
 
 
+@pytest.fixture
+def _no_roles_left(database_url: str) -> Iterator[None]:
+    """Drop the roles that a page creates: they belong to the whole server."""
+    yield
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for role in ("web", *ROLES):
+            connection.execute(f"DROP ROLE IF EXISTS shop_{role}")
+
+
 @pytest.mark.stack
+@pytest.mark.usefixtures("_no_roles_left", "fresh_database")  # In this order: owners go last.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_of_the_page_does_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_database: str

@@ -80,6 +80,8 @@ def test_what_is_wrong_is_an_error_of_ours(store_database: str, new_topic: str) 
         create(store_database, f"{new_topic}_events", "--partitions", "3")
     with pytest.raises(MainstemError):
         create(store_database, "Bad-Name")
+    with pytest.raises(ConfigurationError, match="--sql prints only the table"):
+        create(store_database, f"{new_topic}_events", "--partitions", "3", "--sql")
 
 
 def test_a_failing_kafka_leaves_no_table(

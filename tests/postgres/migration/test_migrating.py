@@ -19,6 +19,7 @@ from mainstem.postgres.drivers.psycopg import run, run_atomically
 from mainstem.postgres.drivers.sessions import connect
 from mainstem.postgres.migration.files import Migration, migrations
 from mainstem.postgres.migration.migrating import applying, pending
+from mainstem.postgres.migration.script import init_script
 from mainstem.postgres.topics import create_topic
 from mainstem.registry import statements as registry_statements
 
@@ -95,6 +96,19 @@ def test_phases_are_chosen(mainstem: Command) -> None:
         )
         + "\n"
     )
+
+
+def test_two_phases_at_once_are_a_slip(mainstem: Command) -> None:
+    """Aim: neither is silently left out. Method: both options."""
+    result = mainstem(migrate, "--pre", "--post")
+
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output
+
+
+def test_printed_sql_shows_no_rows() -> None:
+    """Aim: psql prints nothing that confuses. Method: look for a statement that answers."""
+    assert not [sql for sql in init_script() if sql.startswith("SELECT")]
 
 
 @pytest.mark.parametrize("printing", [(init, "--sql"), (migrate, "--sql")])

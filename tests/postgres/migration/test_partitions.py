@@ -136,6 +136,8 @@ def test_a_plain_topic_and_a_long_name_have_no_partitions(admin: Connection, top
         create_topic(admin, "x" * 56, BY_MONTH)
     with pytest.raises(ConfigurationError, match="months ahead"):
         planned(NOW, -1)
+    with pytest.raises(ConfigurationError, match="is after"):
+        planned(NOW, 1, NOW.later(2))
     with pytest.raises(ConfigurationError, match="both versioned and partitioned"):
         TopicOptions(partition_by="month", versioned=True)
     with pytest.raises(ConfigurationError, match="both idempotent and partitioned"):

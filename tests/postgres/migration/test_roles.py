@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -14,11 +15,15 @@ from psycopg.conninfo import make_conninfo
 
 from mainstem.assembly import registry_for
 from mainstem.cli.init import init
+from mainstem.cli.migrate import migrate
 from mainstem.cli.roles import roles as command
+from mainstem.cli.topic import topic as topic_command
 from mainstem.errors import ConfigurationError, InvalidName
 from mainstem.postgres.drivers.psycopg import run_atomically
 from mainstem.postgres.migration.migrating import running
+from mainstem.postgres.migration.protecting import protecting
 from mainstem.postgres.migration.roles import ROLES, role_name, roles_script
+from mainstem.postgres.migration.script import init_script
 from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.store import PostgresEventStore
 from mainstem.postgres.topics import create_topic
@@ -163,6 +168,45 @@ def test_a_database_from_before_is_taken_over(
         "".join(f"{prefix}_{role}\n" for role in ROLES)
     }
     assert found == [(topic,)]
+
+
+def test_a_replicator_may_lock_tables_but_change_none(
+    prefix: str, furnished: Connection, fresh_database: str, topic: str
+) -> None:
+    """Aim: UPDATE only where the trigger stands. Method: roles, before and after protecting."""
+    create_topic(furnished, topic, TopicOptions(append_only=False))
+    address = make_conninfo(fresh_database, user=f"{prefix}_replicator")
+    run_atomically(furnished, running(roles_script(prefix)))
+    with psycopg.connect(address, autocommit=True) as connection:
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(f"UPDATE events.{topic} SET data = ''")
+        run_atomically(furnished, protecting(topic))
+        run_atomically(furnished, running(roles_script(prefix)))
+        with connection.transaction():
+            connection.execute(f"LOCK TABLE events.{topic} IN SHARE ROW EXCLUSIVE MODE")
+        with pytest.raises((errors.InsufficientPrivilege, errors.RestrictViolation)):
+            connection.execute(f"UPDATE events.{topic} SET data = ''")
+
+
+@pytest.mark.parametrize(
+    ("asked", "arguments"),
+    [(init, []), (migrate, []), (command, []), (topic_command, ["create", "a_events"])],
+)
+def test_a_role_without_privilege_is_told_who_has_it(
+    asked: click.Command, arguments: list[str], prefix: str, admin: Connection, fresh_database: str
+) -> None:
+    """Aim: the hint is not that for saving. Method: each command as a role that may nothing."""
+    admin.execute(f"CREATE ROLE {prefix}_reader")
+    if asked is command:
+        run_atomically(admin, running(init_script()))
+        admin.execute(f"GRANT USAGE ON SCHEMA _mainstem TO {prefix}_reader")
+        admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA _mainstem TO {prefix}_reader")
+    address = make_conninfo(fresh_database, options=f"-c role={prefix}_reader")
+    with pytest.raises(ConfigurationError, match="42501") as caught:
+        CliRunner().invoke(asked, [*arguments, "--database-url", address], catch_exceptions=False)
+
+    assert "owner role" in caught.value.hint
+    assert "--sql" in caught.value.hint
 
 
 def test_the_script_is_printed_without_a_database(prefix: str) -> None:
