@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from mainstem.event import Event
+from mainstem.event import Event, Position
 from mainstem.postgres.following import batches
 from mainstem.postgres.following.reading import Reading
 from mainstem.registry.postgres import PostgresRegistry
@@ -34,7 +34,8 @@ class ComputesVersions(OurStore):
         with psycopg.connect(database_url) as connection:
             connection.execute(
                 f"ALTER TABLE events.{self.topic}"
-                f" DROP CONSTRAINT IF EXISTS {self.topic}_key_version_key"
+                f" DROP CONSTRAINT IF EXISTS {self.topic}_key_version_key,"
+                " ALTER COLUMN version DROP NOT NULL"
             )
 
     def append(self, key: UUID, expected_version: int, token: str) -> int:
@@ -56,6 +57,22 @@ class ComputesVersions(OurStore):
         ).fetchone()
         assert row is not None
         return int(row[0])
+
+    def follow(self, after: str | None) -> Iterator[Followed]:
+        """Follow; without the constraint only the table tells versions."""
+        position = Position.parse(after) if after else None
+        sql = f"SELECT version FROM events.{self.topic} WHERE id = %s"
+        with (
+            self.store.follow(self.topic, after=position) as events,
+            psycopg.connect(self.database_url, autocommit=True) as connection,
+        ):
+            for event in events:
+                # The stream may show a commit a moment before other sessions see it.
+                while (row := connection.execute(sql, (event.id,)).fetchone()) is None:
+                    pass
+                assert isinstance(event.key, UUID)
+                token = event.payload.token
+                yield Followed(str(event.position), event.key, int(row[0]), token)
 
 
 class PollsIds(OurStore):
@@ -82,8 +99,8 @@ class ForgetsToDrop(OurStore):
     def follow(self, after: str | None) -> Iterator[Followed]:
         """Follow, with the dropping taken out."""
 
-        def forgetful(topic: str, table_oid: int, _after: object) -> Reading:
-            return Reading(topic, table_oid, None)
+        def forgetful(topic: str, table_oid: int, _after: object, *, versioned: bool) -> Reading:
+            return Reading(topic, table_oid, None, versioned=versioned)
 
         batches.Reading = forgetful  # type: ignore[assignment,attr-defined]  # the bug
         yield from super().follow(after)

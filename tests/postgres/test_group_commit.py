@@ -132,7 +132,7 @@ async def test_those_that_wait_go_in_one_commit_in_their_order(
 
     assert [event.payload.count for event in stored] == [*range(20)]
     assert commits is not None
-    assert commits[0] <= 2 * crowd.lanes
+    assert commits[0] < len(stored) / 2
     if crowd.lanes == 1:
         assert [event.id for event in stored] == sorted(event.id for event in stored)
 
