@@ -18,9 +18,10 @@ from typing import Any, TypeAlias
 from mainstem.errors import ServerUnavailable
 from mainstem.event import StoredEvent
 from mainstem.postgres.drivers.sessions import Session
+from mainstem.postgres.drivers.sqlstates import closed_store
 from mainstem.postgres.saving import Saving, Single
 from mainstem.postgres.sharing import Outcome
-from mainstem.postgres.writing import Queue, Waiter, closed_store, interrupted, told, writing
+from mainstem.postgres.writing import Queue, Waiter, interrupted, told, writing
 
 Stored: TypeAlias = StoredEvent[Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from mainstem.errors import ConnectionMisused, MainstemError, OutcomeUnknown
+from mainstem.errors import MainstemError, OutcomeUnknown
 from mainstem.event import StoredEvent
 from mainstem.postgres.packing import BATCH_EVENTS_MAX
 from mainstem.postgres.plan import Plan, Scope
@@ -117,8 +117,3 @@ def told(outcome: Outcome) -> StoredEvent[Any]:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-def closed_store() -> ConnectionMisused:
-    """The error for a store that is used after its end."""
-    return ConnectionMisused("the store is closed", hint="open a new one")

@@ -16,6 +16,7 @@ from uuid import UUID
 from mainstem.correlation import carried_all
 from mainstem.errors import ConnectionMisused
 from mainstem.event import Event, Key, StoredEvent
+from mainstem.postgres.drivers.sqlstates import closed_store
 from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.reading.course import Course, Place, course_of
 from mainstem.postgres.reading.folding import Evolve, Folding, Loaded
@@ -55,7 +56,7 @@ class InMemoryEventStore:
     def transaction(self) -> MemoryTransaction:
         """Begin a transaction; ConnectionMisused once the store is closed."""
         if self._closed:
-            raise ConnectionMisused("the store is closed", hint="open a new one")
+            raise closed_store()
         return MemoryTransaction(self._database)
 
     def save(  # noqa: PLR0913  # The face of the real store.

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from mainstem.errors import ConfigurationError, ConnectionMisused
+from mainstem.errors import ConfigurationError
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.loop import drive, drive_async
 from mainstem.postgres.drivers.psycopg import (
@@ -35,6 +35,7 @@ from mainstem.postgres.drivers.psycopg import (
     performer,
     scope,
 )
+from mainstem.postgres.drivers.sqlstates import closed_store
 from mainstem.postgres.plan import Plan, Scope
 from mainstem.postgres.statements import SET_UP
 
@@ -250,8 +251,3 @@ def alive(connection: SyncConnection | AsyncConnection) -> bool:
     except psycopg.OperationalError:
         return False
     return idle(connection)
-
-
-def closed_store() -> ConnectionMisused:
-    """The error for a store that is used after its end."""
-    return ConnectionMisused("the store is closed", hint="open a new one")

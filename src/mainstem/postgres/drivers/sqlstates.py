@@ -163,3 +163,8 @@ def no_transaction(remedy: str) -> ConnectionMisused:
         "the connection given by within= is in autocommit mode and in no transaction",
         hint=f"open one: {remedy}; or save without within=",
     )
+
+
+def closed_store() -> ConnectionMisused:
+    """The error for a store that is used after its end."""
+    return ConnectionMisused("the store is closed", hint="open a new one")
