@@ -17,7 +17,7 @@ from mainstem.kafka.settings import KafkaSettings
 from mainstem.replicator.points import Point, Probe, no_probe
 from mainstem.replicator.service import Replicator
 from mainstem.replicator.settings import Bounds, ReplicatorSettings
-from mainstem.replicator.stopping import Stop
+from mainstem.stopping import Stop
 from tests.faults import bugs
 
 BOUNDS = Bounds(batch_events_max=50, transaction_events_max=70, backfill_rows_max=40)

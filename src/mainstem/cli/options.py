@@ -48,6 +48,19 @@ def json_option(function: F) -> F:
     )(function)
 
 
+def metrics_options(function: F) -> F:
+    """`--metrics-port` and `--metrics-host`: parameters `metrics_port: int | None` and `…host`."""
+    host = click.option(
+        "--metrics-host", default="127.0.0.1", help="Where metrics and health are served."
+    )
+    port = click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        help="Serve /metrics, /health/live and /health/ready; 0 takes a free port.",
+    )
+    return port(host(function))
+
+
 def address(option: str, purpose: str, *, required: bool = True) -> Callable[[F], F]:
     """An option for the address of a server, with all the places it may come from."""
     variable = option.removeprefix("--").replace("-", "_").upper()

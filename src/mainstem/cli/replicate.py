@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mainstem.cli.options import database_option, json_option, kafka_option
+from mainstem.cli.metering import ReplicatorMeter, served
+from mainstem.cli.options import database_option, json_option, kafka_option, metrics_options
 from mainstem.cli.output import data_json, narrate, progress
 from mainstem.event import format_lsn
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--unavailable-max-s", type=float, default=60.0, help="Give up when servers are away so long."
 )
+@metrics_options
 @json_option
 def replicate(
     *,
@@ -48,6 +50,8 @@ def replicate(
     takeover_s: float,
     status_s: float,
     unavailable_max_s: float,
+    metrics_host: str,
+    metrics_port: int | None,
     as_json: bool,
 ) -> None:
     """Carry every committed event into Kafka: exactly once, in commit order.
@@ -59,7 +63,7 @@ def replicate(
     from mainstem.kafka.settings import KafkaSettings
     from mainstem.replicator.service import Replicator
     from mainstem.replicator.settings import ReplicatorSettings
-    from mainstem.replicator.stopping import Stop
+    from mainstem.stopping import Stop
 
     settings = ReplicatorSettings(
         database_url=database_url,
@@ -76,8 +80,11 @@ def replicate(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.interrupt)
     with progress() as bars:
-        replicator = Replicator(settings, reporter=Narrator(bars, as_json=as_json), stop=stop)
-        replicator.run(once=once)
+        narrator = Narrator(bars, as_json=as_json)
+        meter = ReplicatorMeter(narrator, heartbeat_s, line)
+        with served(metrics_host, metrics_port, meter.meters, [meter.vital], stop):
+            replicator = Replicator(settings, reporter=meter, stop=stop, probe=meter.probe)
+            replicator.run(once=once)
     narrate(f"line {line}: {replicator.events:,} events published; stopped")
 
 

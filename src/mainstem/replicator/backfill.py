@@ -22,7 +22,7 @@ from mainstem.replicator.opening import tables_of
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Backfill, Progress, TopicState
 from mainstem.replicator.session import Chunk
-from mainstem.replicator.stopping import Stopped
+from mainstem.stopping import Stopped
 from mainstem.wal.rows import layout_of
 
 

@@ -23,7 +23,7 @@ from mainstem.replicator.opening import (
 from mainstem.replicator.points import Point
 from mainstem.replicator.progress import Progress, TopicState
 from mainstem.replicator.pulse import Pulse
-from mainstem.replicator.stopping import Stopped
+from mainstem.stopping import Stopped
 from mainstem.wal.pgoutput import Begin, Commit, decode
 from mainstem.wal.protocol import Keepalive, unframe
 
@@ -62,7 +62,8 @@ class Carrier:
         if once:
             self._pulse.beat(last=True)
         while not (self._drained or (stop.requested and self._can_stop())):
-            waiting = line.batch_is_empty or not line.is_between
+            # What is to be committed when the stream is dry waits for nothing but to see that.
+            waiting = not line.due(dry=True, age_s=0)
             payloads = stream.receive(IDLE_WAIT_S if waiting else 0)
             if payloads:
                 self._hands.watch.probe(Point.READ)

@@ -15,7 +15,7 @@ from mainstem.replicator.progress import Progress
 from mainstem.replicator.reporting import Reporter
 from mainstem.replicator.session import Session
 from mainstem.replicator.settings import PROGRESS_TOPIC, ReplicatorSettings
-from mainstem.replicator.stopping import Stop, Stopped
+from mainstem.stopping import Stop, Stopped
 from mainstem.wal.stream import ReplicationStream, SlotBusy, SystemIdentity
 
 RETRY_S = 0.2

@@ -133,6 +133,7 @@ class Line:
         self._cut_bytes = bounds.transaction_bytes_max
         self._beat: str | None = None
         self._asked = False
+        """Whether somebody waits for a progress record, though no event asks for one."""
         self.must_cut = False
         """Whether the transaction at hand alone exceeds a bound, so that it is cut here."""
         self._committed_events = 0
@@ -354,7 +355,10 @@ class Line:
         return None
 
     def _message(self, message: LogicalMessage) -> Join | None:
-        """One of our own messages in the stream: `join OID TOPIC` or `beat LINE TOKEN`."""
+        """One of our own messages in the stream: `join OID TOPIC`, `beat LINE TOKEN` or `flush`.
+
+        After a `flush` somebody waits until the progress is past it (see postgres/tokens.py).
+        """
         if message.prefix != MESSAGE_PREFIX or self._state is not State.INSIDE:
             return None
         match message.content.decode("utf8", "replace").split(" "):
@@ -362,6 +366,8 @@ class Line:
                 return self._join(topic, int(oid))
             case ["beat", line, token] if line == self._name:
                 self._beat = token
+            case ["flush"]:
+                self._asked = True
         return None
 
     def _join(self, topic: str, oid: int) -> Join | None:

@@ -18,7 +18,7 @@ from mainstem.replicator.opening import open_line
 from mainstem.replicator.points import Point, Probe, no_probe
 from mainstem.replicator.reporting import Reporter, Silent
 from mainstem.replicator.settings import ReplicatorSettings
-from mainstem.replicator.stopping import Stop, Stopped
+from mainstem.stopping import Stop, Stopped
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0

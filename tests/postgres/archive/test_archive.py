@@ -31,7 +31,7 @@ from mainstem.postgres.options import TopicOptions
 from mainstem.postgres.topics import create_topic
 from mainstem.replicator.service import Replicator
 from mainstem.replicator.settings import ReplicatorSettings
-from mainstem.replicator.stopping import Stop
+from mainstem.stopping import Stop
 
 Connection = psycopg.Connection[Any]
 

@@ -1,4 +1,4 @@
-"""How a replicator is asked to stop, and how long it may take over it."""
+"""How a service is asked to stop, and how long it may take over it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GRACE_S = 4.0
 
 
 class Stopped(Exception):
-    """The replicator was asked to stop."""
+    """The service was asked to stop."""
 
 
 class Stop:

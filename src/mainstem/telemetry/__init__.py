@@ -1,0 +1,1 @@
+"""Telemetry: figures for Prometheus and answers to health checks, over HTTP when asked for."""
