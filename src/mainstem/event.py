@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from mainstem.errors import DecodeError, EventRefused, InvalidMetadata, NaiveDatetime
@@ -21,6 +21,8 @@ Key: TypeAlias = UUID | str | int | Decimal | bool | bytes
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 NO_METADATA: Mapping[str, bytes] = MappingProxyType({})
+NO_ROW: Final = 0
+"""The id of an event that is in Kafka alone; rows have ids from 1."""
 LSN_TEXT = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
@@ -75,7 +77,7 @@ class StoredEvent(Event[P]):
 
     topic: str
     id: int
-    """Primary key of its row in `events.<topic>`."""
+    """Primary key of its row in `events.<topic>`; NO_ROW where it was saved straight to Kafka."""
     position: Position | None = None
     """Place in commit order; known when it came through Kafka."""
     partition: int | None = None
@@ -146,6 +148,39 @@ def stored_event(  # noqa: PLR0913, PLR0917  # The columns of a row, one call fo
     return event
 
 
+class Whereabouts(NamedTuple):
+    """Where in Kafka an event came from."""
+
+    position: Position | None
+    partition: int
+    offset: int
+
+
+def arrived_event(  # noqa: PLR0913, PLR0917  # As stored_event, one call for each message.
+    topic: str,
+    id_: int,
+    key: Key,
+    payload: P,
+    timestamp: datetime,
+    metadata: Mapping[str, bytes],
+    whereabouts: Whereabouts,
+) -> StoredEvent[P]:
+    """The event of a committed message, as `stored_event` makes those of rows."""
+    event: StoredEvent[P] = object.__new__(StoredEvent)
+    SET_KEY(event, key)
+    SET_PAYLOAD(event, payload)
+    SET_TIMESTAMP(event, timestamp)
+    SET_METADATA(event, metadata)
+    SET_TOPIC(event, topic)
+    SET_ID(event, id_)
+    position, partition, offset = whereabouts
+    SET_POSITION(event, position)
+    SET_PARTITION(event, partition)
+    SET_OFFSET(event, offset)
+    SET_VERSION(event, None)
+    return event
+
+
 def floored(moment: datetime) -> datetime:
     """The moment in UTC, floored to the millisecond, before 1970 too."""
     if moment.tzinfo is not UTC:
@@ -178,7 +213,8 @@ def to_millis(moment: datetime) -> int:
 def from_millis(millis: int) -> datetime:
     """The moment `millis` milliseconds after 1970, in UTC; DecodeError beyond years 1-9999."""
     try:
-        return EPOCH + timedelta(milliseconds=millis)
+        # By position: keywords take twice the time, and this is done for every event.
+        return EPOCH + timedelta(0, millis // 1000, millis % 1000 * 1000)
     except OverflowError as error:
         raise DecodeError(f"timestamp {millis} ms lies outside the years 1 to 9999") from error
 

@@ -12,11 +12,15 @@ from mainstem.errors import MissingExtra
 
 if TYPE_CHECKING:
     from mainstem.kafka.settings import KafkaSettings
-    from mainstem.kafka.store import AsyncKafkaEventStore
+    from mainstem.kafka.store import AsyncKafkaEventStore, KafkaEventStore
 
-__all__ = ["AsyncKafkaEventStore", "KafkaSettings"]
+__all__ = ["AsyncKafkaEventStore", "KafkaEventStore", "KafkaSettings"]
 
-PLACES = {"AsyncKafkaEventStore": "store", "KafkaSettings": "settings"}
+PLACES = {
+    "AsyncKafkaEventStore": "store",
+    "KafkaEventStore": "store",
+    "KafkaSettings": "settings",
+}
 
 
 def __getattr__(name: str) -> object:

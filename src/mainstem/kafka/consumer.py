@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Self, TypeAlias, cast
+from typing import Self, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -27,13 +27,11 @@ from confluent_kafka import (
     murmur2,
 )
 
-from mainstem.errors import ConfigurationError, DecodeError, MainstemError, UnknownTopic
-from mainstem.event import Position
+from mainstem.errors import ConfigurationError, MainstemError, UnknownTopic
+from mainstem.kafka.delivered import Delivered, Headers
 from mainstem.kafka.failures import failure, kafka_errors
-from mainstem.kafka.records import record_of
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.kafka.topics import Topics
-from mainstem.record import Record
 from mainstem.refusals import refusal
 
 BATCH_EVENTS_MAX = 500
@@ -50,32 +48,6 @@ LOG_LEVEL = 2
 """A broker that is away would fill stderr with twenty lines a second; what matters is raised."""
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - librdkafka's own codes are spelled so
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - the same
-
-Headers: TypeAlias = list[tuple[str, bytes | None]] | None
-
-
-class Delivered(NamedTuple):
-    """A committed message and its place in the topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    timestamp_ms: int
-    headers: Headers
-
-    @property
-    def place(self) -> str:
-        """`order_events[3]@42`, for people."""
-        return f"{self.topic}[{self.partition}]@{self.offset}"
-
-    def record(self) -> tuple[Record, int | None, Position | None]:
-        """The record, id and position that it carries; DecodeError names its place."""
-        try:
-            return record_of(self.key, self.value, self.timestamp_ms, self.headers)
-        except DecodeError as error:
-            raise DecodeError(f"{self.place}: {error.message}") from error
 
 
 class TopicReader:
@@ -201,7 +173,7 @@ class TopicReader:
             raise failure(error, f"reading {self.topic}[{partition}]")
 
 
-def consumer_of(kafka: KafkaSettings) -> Consumer:
+def consumer_of(kafka: KafkaSettings, *, fetch_wait_ms: int = FETCH_WAIT_MS) -> Consumer:
     """A consumer that sees committed messages only and never moves an offset by itself."""
     settings = kafka.config(
         group_id="mainstem-reader",
@@ -212,7 +184,7 @@ def consumer_of(kafka: KafkaSettings) -> Consumer:
         enable_partition_eof=True,
         queued_max_messages_kbytes=PREFETCH_KILOBYTES_MAX,
         fetch_queue_backoff_ms=PREFETCH_PAUSE_MS,
-        fetch_wait_max_ms=FETCH_WAIT_MS,
+        fetch_wait_max_ms=fetch_wait_ms,
     )
     with kafka_errors("starting a consumer"):
         # The only one of librdkafka's settings that is spelled with an underscore.

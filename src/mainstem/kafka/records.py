@@ -2,7 +2,8 @@
 
 An event's headers are its metadata entries and three of ours: `id` (decimal), `lsn` (`0/2A1DC28`)
 and `ordinal` (decimal, the place inside the PostgreSQL transaction, from 0). They are sorted by
-name in UTF-16 code units, as the Java original sorts them.
+name in UTF-16 code units, as the Java original sorts them. An event that was saved straight to
+Kafka has the entries of its metadata alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ def message_of(record: Record, stored_id: int, lsn: bytes, ordinal: int) -> Mess
     if record.metadata:
         entries = dict(headers) | dict(record.metadata)
         headers = [(name, entries[name]) for name in utf16_sorted(entries)]
+    return Message(record.key, record.data, record.timestamp_ms, headers)
+
+
+def bare_message_of(record: Record) -> Message:
+    """The Kafka message of an event that has no row, and so no place in PostgreSQL."""
+    entries = record.metadata
+    headers = [(name, entries[name]) for name in utf16_sorted(entries)] if entries else []
     return Message(record.key, record.data, record.timestamp_ms, headers)
 
 

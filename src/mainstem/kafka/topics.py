@@ -21,7 +21,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from mainstem.errors import ServerUnavailable
+from mainstem.errors import ServerUnavailable, UnknownTopic
+from mainstem.kafka.delivered import Place
 from mainstem.kafka.failures import failure, kafka_errors
 from mainstem.kafka.settings import KafkaSettings
 
@@ -29,6 +30,7 @@ TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 4.0
 VISIBLE_POLL_S = 0.02
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not type it
+EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the same
 BROKER_DEFAULT = -1
 FOR_EVER = "-1"
 EVENT_TOPIC: Mapping[str, str] = {
@@ -126,6 +128,35 @@ class Topics:
             return {
                 partition.partition: future.result(self._timeout_s).offset
                 for partition, future in futures.items()
+            }
+
+    def ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each topic, which changes when it is deleted and created; UnknownTopic."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        found = {}
+        with kafka_errors("describing topics"):
+            for name, future in self._admin.describe_topics(TopicCollection(wanted)).items():
+                try:
+                    found[name] = str(future.result(self._timeout_s).topic_id)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+                    raise UnknownTopic(
+                        f"Kafka has no topic {name!r} (any more)",
+                        hint="create it, or let the replicator do so: mainstem replicate",
+                    ) from error
+        return found
+
+    def offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        """What `spec` asks for of each, as read_committed consumers see it; -1 for none."""
+        asked = {TopicPartition(*place): spec for place in places}
+        with kafka_errors("asking for offsets"):
+            futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+            return {
+                Place(each.topic, each.partition): future.result(self._timeout_s).offset
+                for each, future in futures.items()
             }
 
     def _names(self) -> Container[str]:

@@ -7,7 +7,8 @@ from typing import NamedTuple, Self
 
 from mainstem.errors import DecodeError, UnknownTopic
 from mainstem.event import parse_lsn
-from mainstem.kafka.consumer import Delivered, TopicReader, end_offsets
+from mainstem.kafka.consumer import TopicReader, end_offsets
+from mainstem.kafka.delivered import Delivered
 from mainstem.kafka.settings import KafkaSettings
 
 PROGRESS_TOPIC = "_mainstem_progress"

@@ -28,7 +28,8 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from mainstem.errors import DecodeError
-from mainstem.kafka.consumer import Delivered, TopicReader, home_partition
+from mainstem.kafka.consumer import TopicReader, home_partition
+from mainstem.kafka.delivered import Delivered
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.verification.comparison import Comparison, Witness
 from mainstem.verification.progress import PROGRESS_TOPIC, Line, ProgressReader
