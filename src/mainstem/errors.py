@@ -25,6 +25,8 @@ MainstemError
 ├── ServerUnavailable           a server is away or broke off; try again later
 │   └── OutcomeUnknown          it broke off during the commit: saved or not, nobody knows
 ├── Superseded                  another replicator took the line over
+├── NotCaughtUp                 a projection did not reach a token in time
+├── ProjectionHalted            a projection stands still at an event; an operator is needed
 ├── StackError                  a local development server did not start or stop
 └── Refusal                     a broken condition of the promise; an operator is needed
 """
@@ -230,6 +232,23 @@ class TransactionFailed(MainstemError):
 
     retry = Retry.LATER
     remedy = "roll the transaction back and run it again"
+
+
+class NotCaughtUp(MainstemError):
+    """The projection did not reach the token in time; nothing is lost."""
+
+    retry = Retry.LATER
+    remedy = "wait longer, or see that `mainstem replicate` and `mainstem project` run and keep up"
+
+
+class ProjectionHalted(MainstemError):
+    """A projection stands still at an event that it cannot apply."""
+
+    retry = Retry.OPERATOR
+    remedy = (
+        "see what is wrong: mainstem projection list; mend it, then mainstem projection retry"
+        " or discard"
+    )
 
 
 class StackError(MainstemError):

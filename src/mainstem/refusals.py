@@ -161,6 +161,41 @@ REFUSALS: dict[str, Explanation] = {
         "The events that it held are gone, which is no longer every event exactly once.",
         "start over with another line name and an empty topic",
     ),
+    "projection-topic-recreated": Explanation(
+        "A projection's offsets are of a Kafka topic that was deleted and created again.",
+        "The same offsets stand for other events now: going on would skip some or apply others"
+        " twice.",
+        "compare the topic with its table by `mainstem verify`, then rebuild the projection",
+    ),
+    "projection-retired": Explanation(
+        "A newer version of the projection has taken its tables over.",
+        "What the older version wrote would end up in the newer one's rows.",
+        "stop this version's projector, and run the newer one's",
+    ),
+    "projection-tables-taken": Explanation(
+        "Another version of the projection serves the same tables.",
+        "Both would apply every event to the same rows.",
+        "`mainstem projection rebuild` puts the new version in the old one's place; or give it"
+        " tables or a schema of its own",
+    ),
+    "rebuild-would-break": Explanation(
+        "Views, foreign keys, triggers, policies or publications hold on to a table that a rebuild"
+        " is to replace.",
+        "An exchange by name would leave them with the old table, or lose them.",
+        "put what belongs to the table into the class's ddl; drop the others, rebuild, and create"
+        " them again",
+    ),
+    "projection-qualified-names": Explanation(
+        "The handlers of a projection use tables outside of those that are being built.",
+        "Rows that serve would get every event twice.",
+        "write names without a schema, and list every table in `tables`",
+    ),
+    "position-went-back": Explanation(
+        "An event in a Kafka partition committed before the one in front of it.",
+        "Events of a partition are in commit order; one that is not was written by something else,"
+        " or is there twice.",
+        "look at both events by `mainstem tail`, and find out what else writes to the topic",
+    ),
     "topic-partitions-changed": Explanation(
         "A Kafka topic has another number of partitions than when the line began.",
         "Keys would move to other partitions, which breaks their order.",

@@ -212,6 +212,34 @@ def test_an_idle_line_moves_with_keepalives_and_heartbeats_only() -> None:
     assert line.flushed_lsn == START_LSN + 740
 
 
+def test_an_idle_line_moves_for_who_waits_for_it() -> None:
+    """A flush alone makes progress due once its transaction is whole, and only once."""
+    line = line_at()
+    line.receive(Begin(START_LSN, 1))
+    line.receive(LogicalMessage(True, "mainstem", b"flush"))  # noqa: FBT003 - a field
+    inside = line.due(dry=True, age_s=0)
+    line.receive(Commit(START_LSN, START_LSN + 40))
+    due = (line.due(dry=False, age_s=0), line.due(dry=True, age_s=0))
+    line.committed(line.progress())
+
+    assert (inside, due) == (False, (False, True))
+    assert line.flushed_lsn == START_LSN + 40
+    assert not line.due(dry=True, age_s=0)
+
+
+def test_a_flush_of_somebody_else_moves_nothing() -> None:
+    """Another prefix is another program's; what is in Kafka already needs no record."""
+    line = line_at()
+    line.receive(Begin(START_LSN - 500, 1))
+    line.receive(LogicalMessage(True, "mainstem", b"flush"))  # noqa: FBT003 - a field
+    line.receive(Commit(START_LSN - 500, START_LSN - 460))
+    line.receive(Begin(START_LSN, 2))
+    line.receive(LogicalMessage(True, "other", b"flush"))  # noqa: FBT003 - a field
+    line.receive(Commit(START_LSN, START_LSN + 40))
+
+    assert not line.due(dry=True, age_s=0)
+
+
 def test_a_keepalive_inside_a_transaction_moves_nothing() -> None:
     """Its rows are not all in the batch yet."""
     line = begun()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainstem.postgres.statements import Row
     from mainstem.postgres.store import AsyncPostgresEventStore, PostgresEventStore
     from mainstem.postgres.table import Column, EventTable
+    from mainstem.postgres.tokens import Token
     from mainstem.postgres.topics import create_topic, event_topics, inspect_topic
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "PostgresEventStore",
     "Row",
     "StoredRow",
+    "Token",
     "TopicOptions",
     "create_topic",
     "event_topics",
@@ -39,6 +41,7 @@ PLACES = {
     "EventTable": "table",
     "Row": "statements",
     "StoredRow": "reading.decoding",
+    "Token": "tokens",
     "TopicOptions": "options",
     "create_topic": "topics",
     "event_topics": "topics",

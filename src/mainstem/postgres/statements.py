@@ -121,6 +121,12 @@ PUBLISHES = """
 """
 
 
+# A transaction of its own. It answers where its message ends, which is before its commit.
+FLUSH = Statement(
+    "SELECT pg_catalog.pg_logical_emit_message(true, 'mainstem'::text, 'flush'::text)::text"
+)
+
+
 def inspect(topic: str) -> Statement:
     """One row for each column of the topic's table, with facts of the table; none if absent."""
     return Statement(INSPECT, (naming.checked(topic),))

@@ -25,6 +25,7 @@ from mainstem.postgres.reading.pages import Pages
 from mainstem.postgres.reading.selection import Selection, TypeFilter, checked_place, type_names
 from mainstem.postgres.saving import Saving, Single
 from mainstem.postgres.statements import Row
+from mainstem.postgres.tokens import Token, taking
 from mainstem.postgres.writer import Writer
 from mainstem.registry.registry import Registry
 from mainstem.terms import (
@@ -219,6 +220,13 @@ class PostgresEventStore(Store, Reading):
         """
         return Following(self._following(topic, after, publication))
 
+    def token(self) -> Token:
+        """A place behind every event that was committed before this call, by whomever.
+
+        Take it after the commit, and give it to `wait_for` of a ProjectionWaiter.
+        """
+        return self._session.run(taking)
+
     def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""
         for part in (self._writer, self._waiting_writer, self._session, self._reading):
@@ -323,6 +331,10 @@ class AsyncPostgresEventStore(Store, AsyncReading):
     ) -> AsyncFollowing:
         """As of PostgresEventStore; it begins at `async with`, or else at its first event."""
         return AsyncFollowing(self._following(topic, after, publication))
+
+    async def token(self) -> Token:
+        """As of PostgresEventStore: a place behind every event that was committed before."""
+        return await self._session.run(taking)
 
     async def close(self) -> None:
         """Finish the saves that were accepted, and close what was opened; twice is fine."""

@@ -145,5 +145,18 @@ BEGIN
 END
 $mainstem$;
 
--- Read models, with the offsets that they have reached: the projector's own, and nothing else.
+-- Read models: the projector's own.
 GRANT USAGE, CREATE ON SCHEMA projections TO @projector@;
+
+-- What it has done, and what it could not do: beside the objects that it may not touch.
+GRANT USAGE ON SCHEMA _mainstem TO @projector@, @reader@;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    _mainstem.projections, _mainstem.projection_offsets,
+    _mainstem.projection_halts, _mainstem.dead_letters
+    TO @projector@;
+
+-- Who waits for a projection looks at its offsets; dead letters hold events.
+GRANT SELECT ON
+    _mainstem.projections, _mainstem.projection_offsets, _mainstem.projection_halts
+    TO @reader@;

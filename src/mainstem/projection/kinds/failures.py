@@ -1,0 +1,36 @@
+"""Which errors in a transaction pass by themselves, whichever driver raised them; pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mainstem.errors import MainstemError, Retry, ServerUnavailable, TransactionFailed
+
+AWAY: Final = ("08", "53", "57P", "58", "XX")
+"""SQLSTATE classes: the connection broke, the server lacks something, or is shutting down."""
+IN_THE_WAY: Final = ("40",)
+"""Other transactions were in the way: a deadlock, or a serialization failure."""
+
+
+def passing(error: BaseException) -> MainstemError | None:
+    """Our error where trying again is all there is to do; None where the statement is wrong."""
+    if isinstance(error, MainstemError):
+        return error if error.retry is Retry.LATER else None
+    sqlstate = sqlstate_of(error)
+    if sqlstate is None:
+        return None
+    said = f"PostgreSQL gave up: {type(error).__name__} ({sqlstate})"
+    if sqlstate.startswith(AWAY):
+        return ServerUnavailable(said)
+    if sqlstate.startswith(IN_THE_WAY):
+        failed = TransactionFailed(said)
+        failed.conflict = True
+        return failed
+    return None
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a driver's exception, or of the one that SQLAlchemy wraps."""
+    behind = getattr(error, "orig", None) or error
+    found = getattr(behind, "sqlstate", None) or getattr(behind, "pgcode", None)
+    return found if isinstance(found, str) else None

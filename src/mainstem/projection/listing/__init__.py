@@ -1,0 +1,1 @@
+"""What there is of projections: their states, how far behind they are, what went wrong."""

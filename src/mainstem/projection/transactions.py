@@ -1,0 +1,145 @@
+"""Transactions: of a projector's own, in each kind that handlers may ask for.
+
+A step that handlers take is run here, and what it raises is told apart: an error of the server's
+that passes is raised as ours, anything else is the handler's and means that its events cannot be
+applied. Sync kinds run where they are called; asyncio's run on a loop of their own, one for each
+lane, so that a handler never holds up anybody else's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import psycopg
+
+from mainstem.errors import MainstemError, ServerUnavailable
+from mainstem.postgres.drivers.lending import lend, lend_async
+from mainstem.postgres.drivers.loop import drive, drive_async
+from mainstem.postgres.plan import Plan
+from mainstem.postgres.statements import Statement
+from mainstem.projection.applying import Application, Handle
+from mainstem.projection.errors import CutOff, HandlerFailed
+from mainstem.projection.kinds.address import Address
+from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of, is_asynchronous
+from mainstem.projection.kinds.failures import passing
+
+
+class Transactions(Protocol):
+    """Runs steps, each time in a transaction of its own; for one thread at a time."""
+
+    def run(self, steps: Application) -> None:
+        """All of the steps and the commit, or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is open."""
+        ...
+
+
+class SyncTransactions:
+    """Transactions whose handlers are plain functions."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Open them at this desk."""
+        self._desk = desk
+
+    def run(self, steps: Application) -> None:
+        """All of the steps and the commit, or nothing."""
+        try:
+            with self._desk.begin() as tx:
+                drive(steps, performer(tx))
+        except Exception as error:
+            raise classified(error, broken=self._desk.broken()) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._desk.close()
+
+
+class AsyncTransactions:
+    """Transactions whose handlers are coroutines, run on a loop of their own."""
+
+    def __init__(self, desk: AsyncDesk) -> None:
+        """Open them at this desk."""
+        self._desk = desk
+        self._runner = asyncio.Runner()
+
+    def run(self, steps: Application) -> None:
+        """All of the steps and the commit, or nothing."""
+        self._runner.run(self._run(steps))
+
+    def close(self) -> None:
+        """Close the connection, and end the loop."""
+        self._runner.run(self._desk.close())
+        self._runner.close()
+
+    async def _run(self, steps: Application) -> None:
+        try:
+            async with self._desk.begin() as tx:
+                await drive_async(steps, async_performer(tx))
+        except Exception as error:
+            raise classified(error, broken=self._desk.broken()) from error
+
+
+def transactions(kind: type | None, address: Address) -> Transactions:
+    """Transactions of the kind that handlers take; ConfigurationError for one that is none.
+
+    psycopg's own is the fastest, for projections that take any kind.
+    """
+    chosen = kind or psycopg.Connection
+    desk = desk_of(chosen, address)
+    return AsyncTransactions(desk) if is_asynchronous(chosen) else SyncTransactions(desk)
+
+
+def performer(tx: Any) -> Callable[[Any], Any]:
+    """Does one step in this transaction."""
+    lent = lend(tx)
+
+    def perform(step: Any) -> Any:
+        if isinstance(step, Handle):
+            try:
+                return step.handler.call(step.events, tx)
+            except Exception as error:
+                raise failed(step, error) from error
+        return lent.run(lambda _scope: single(step))
+
+    return perform
+
+
+def async_performer(tx: Any) -> Callable[[Any], Any]:
+    """As `performer`, for asyncio."""
+    lent = lend_async(tx)
+
+    async def perform(step: Any) -> Any:
+        if isinstance(step, Handle):
+            try:
+                return await step.handler.call(step.events, tx)
+            except Exception as error:
+                raise failed(step, error) from error
+        return await lent.run(lambda _scope: single(step))
+
+    return perform
+
+
+def single(step: Statement) -> Plan[Any]:
+    """A plan of one statement."""
+    return (yield step)
+
+
+def failed(step: Handle, error: Exception) -> HandlerFailed:
+    """The error of a handler, without what it says: that may hold a payload."""
+    return HandlerFailed(f"handler `{step.handler.name}` raised {type(error).__name__}", error)
+
+
+def classified(error: Exception, *, broken: bool) -> MainstemError | Exception:
+    """What an error in a transaction means: a server's that passes, or the handler's."""
+    handling = isinstance(error, HandlerFailed)
+    reason = error.reason if isinstance(error, HandlerFailed) else error
+    found = passing(reason)
+    if found is None and broken and not isinstance(reason, MainstemError):
+        found = ServerUnavailable(f"PostgreSQL broke off ({type(reason).__name__})")
+    if handling and isinstance(found, ServerUnavailable):
+        return CutOff(found.message)
+    return found or error

@@ -1,0 +1,1 @@
+"""Tests of rebuilding a projection while it serves."""

@@ -1,0 +1,54 @@
+"""Every kind of transaction applies a batch once, in order, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from mainstem.projection.definition import Projection
+from mainstem.projection.policy import DeadLetter
+from tests.projection.running.journal import KINDS
+from tests.projection.running.scene import Returned, Scene, Sold
+
+KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+@KIND
+def test_events_are_applied_once_and_in_order(scene: Scene, kind: type[Projection]) -> None:
+    """Two types take turns in one partition; a second run finds nothing to do."""
+    definition = scene.define(kind)
+    scene.publish([Sold(number=n) if n % 3 else Returned(number=n) for n in range(30)], partition=0)
+    scene.drain(definition)
+    scene.drain(definition)
+
+    expected = [(n + 1, "sold" if n % 3 else "returned") for n in range(30)]
+    assert scene.rows("SELECT id, what FROM journal ORDER BY place") == expected
+
+
+@KIND
+def test_a_failed_batch_leaves_nothing_behind(scene: Scene, kind: type[Projection]) -> None:
+    """The event in the middle fails: those before it are applied, those behind it are not."""
+    definition = scene.define(kind)
+    scene.publish([Sold(number=n, bad=n == 7) for n in range(12)], partition=1)
+    projector = scene.drain(definition)
+
+    assert scene.rows("SELECT id FROM journal ORDER BY place") == [(n + 1,) for n in range(7)]
+    assert {place.partition for place in projector.halted} == {1}
+    assert scene.one('SELECT "offset" FROM _mainstem.projection_halts') == 7
+
+
+@KIND
+def test_an_event_is_set_aside_in_the_transaction_of_its_offset(
+    scene: Scene, kind: type[Projection]
+) -> None:
+    """Others of its key wait behind it, and everything else is applied."""
+    definition = scene.define(kind, DeadLetter())
+    scene.publish([Sold(number=n, bad=n == 2) for n in range(12)], partition=0)
+    scene.drain(definition)
+
+    assert scene.rows("SELECT id FROM journal ORDER BY place") == [
+        (n + 1,) for n in range(12) if n % 5 != 2
+    ]
+    assert scene.rows('SELECT "offset", state FROM _mainstem.dead_letters ORDER BY 1') == [
+        (2, "waiting"),
+        (7, "behind"),
+    ]

@@ -1,0 +1,1 @@
+"""Waiting for projections: marks, the watch, and the whole way on real servers."""
