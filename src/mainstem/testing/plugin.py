@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mainstem.postgres import PostgresEventStore
     from mainstem.stack.stack import Stack
     from mainstem.testing.databases import Databases, Topics
+    from mainstem.testing.projections import CaughtUp, Projections
 
 NO_KAFKA = "not-needed:9092"
 VARIABLES = ("DATABASE_URL", "KAFKA_BOOTSTRAP")
@@ -120,6 +121,28 @@ def event_store(
 
     with PostgresEventStore.open(mainstem_database, types=event_types) as store:
         yield store
+
+
+@pytest.fixture
+def event_projections() -> Projections:
+    """Projections that run beside a test with `caught_up`: to be overridden."""
+    return ()
+
+
+@pytest.fixture
+def caught_up(
+    mainstem_stack: Stack, mainstem_database: str, event_projections: Projections
+) -> Iterator[CaughtUp]:
+    """Call it to have everything that was saved in `mainstem_database` in `event_projections`.
+
+    Replicator and projectors run beside the test, on Kafka topics that end with it.
+    """
+    from mainstem.kafka import KafkaSettings  # noqa: PLC0415 - as the module says
+    from mainstem.testing.projections import CaughtUp  # noqa: PLC0415 - as the module says
+
+    kafka = KafkaSettings(str(mainstem_stack.state.kafka_bootstrap))
+    with CaughtUp(mainstem_database, kafka, event_projections).running() as caught_up:
+        yield caught_up
 
 
 @contextmanager
