@@ -29,6 +29,10 @@ COMMANDS = {
     "init": Entry("mainstem.cli.init:init", "Create the schema objects that topics share."),
     "topic": Entry("mainstem.cli.topic:topic", "Create topics, look after their partitions."),
     "replicate": Entry("mainstem.cli.replicate:replicate", "Carry events to Kafka, exactly once."),
+    "project": Entry("mainstem.cli.project:project", "Keep read models up to date, exactly once."),
+    "projection": Entry(
+        "mainstem.cli.projection:projection", "List read models, mend and rebuild them."
+    ),
     "tail": Entry("mainstem.cli.tail:tail", "Print events as they come."),
     "show": Entry("mainstem.cli.show:show", "Print one event, decoded."),
     "verify": Entry("mainstem.cli.verify:verify", "Compare a table with its Kafka topic."),
