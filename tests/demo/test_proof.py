@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from mainstem.demo.narration import kill_line, proof_lines, verdict_line
-from mainstem.demo.proof import Findings, Kill, Proof, bitten, compare
+from mainstem.demo.narration import (
+    kill_line,
+    projection_kill_line,
+    proof_lines,
+    verdict_line,
+)
+from mainstem.demo.proof import (
+    Findings,
+    Kill,
+    ProjectionKill,
+    Proof,
+    TableFindings,
+    bitten,
+    compare,
+    compare_tables,
+)
+from mainstem.demo.revenue import Cell, Sum
 from mainstem.event import Position, StoredEvent
 
 CLEAN = Findings(in_kafka=3, lost=0, doubled=0, reordered=0, altered=0)
+EVEN = TableFindings(
+    rows=2, differences=0, revenue=Decimal("12.50"), expected_revenue=Decimal("12.50")
+)
 PROOF = Proof(
     saved=3,
     findings=CLEAN,
@@ -21,6 +40,9 @@ PROOF = Proof(
     bitten=1,
     aborted=7,
     verified=True,
+    table=EVEN,
+    projection_kills=2,
+    projection_bitten=2,
     seed=5,
     saving_s=1.5,
     seconds=2.04,
@@ -82,6 +104,7 @@ def test_any_fault_breaks_the_proof(fault: str) -> None:
     assert PROOF.holds
     assert not replace(PROOF, findings=CLEAN._replace(**{fault: 1})).holds
     assert not replace(PROOF, verified=False).holds
+    assert not replace(PROOF, table=EVEN._replace(differences=1)).holds
 
 
 def test_the_json_object_has_the_promised_fields() -> None:
@@ -96,6 +119,11 @@ def test_the_json_object_has_the_promised_fields() -> None:
         "kills": 2,
         "bitten": 1,
         "aborted": 7,
+        "projection_kills": 2,
+        "projection_bitten": 2,
+        "projection_rows": 2,
+        "projection_differences": 0,
+        "projection_revenue": "12.50",
         "seed": 5,
         "events_per_s": 2,
         "seconds": 2.0,
@@ -140,8 +168,47 @@ def test_the_proof_is_told_with_both_hashes_and_a_verdict() -> None:
     assert lines[0].startswith("Proof: every saved event")
     assert "lost 0 │ doubled 0 │ out of order 0" in lines[1]
     assert "kills 2, 1 bit (7 records aborted)" in lines[1]
-    assert lines[-1] == "   hash of the table 9f3c…b2e1 = hash of the topic 9f3c…b2e1"
+    assert lines[-2] == "   hash of the table 9f3c…b2e1 = hash of the topic 9f3c…b2e1"
+    assert lines[-1] == (
+        "   projection £12.50 = £12.50 by SQL over the event table"
+        " │ rows 2 │ different 0 │ kills 2, all bit"
+    )
     assert verdict_line(PROOF).startswith("PASSED in 2.0 s")
     assert proof_lines(broken, "a", "b")[0].startswith("NOT PROVEN")
-    assert "≠" in proof_lines(broken, "a", "b")[-1]
+    assert "≠" in proof_lines(broken, "a", "b")[-2]
     assert verdict_line(broken) == "FAILED in 2.0 s, seed 5"
+
+
+EIRE, NORWAY = Cell("EIRE", date(2010, 12, 1)), Cell("Norway", date(2010, 12, 1))
+
+
+@pytest.mark.parametrize(
+    ("projected", "differences"),
+    [
+        ({EIRE: Sum(Decimal("2.50"), 1), NORWAY: Sum(Decimal(4), 2)}, 0),
+        ({EIRE: Sum(Decimal("2.51"), 1), NORWAY: Sum(Decimal(4), 2)}, 1),
+        ({EIRE: Sum(Decimal("2.50"), 2), NORWAY: Sum(Decimal(4), 2)}, 1),
+        ({EIRE: Sum(Decimal("2.50"), 1)}, 1),
+        ({EIRE: Sum(Decimal(4), 1), NORWAY: Sum(Decimal("2.50"), 2)}, 2),
+        ({}, 2),
+    ],
+    ids=["equal", "off by a penny", "off by a line", "a row lacks", "swapped", "empty"],
+)
+def test_each_row_that_differs_is_counted(projected: dict[Cell, Sum], differences: int) -> None:
+    """Aim: equal means equal to the cent. Method: one fault at a time, some with equal totals."""
+    expected = {EIRE: Sum(Decimal("2.50"), 1), NORWAY: Sum(Decimal("4.00"), 2)}
+
+    assert compare_tables(projected, expected).differences == differences
+    assert compare_tables(expected, projected).differences == differences
+
+
+def test_a_kill_of_the_projection_says_what_became_of_its_transaction() -> None:
+    """Aim: the reader sees that the kill bit. Method: one that did and one that did not."""
+    bit = ProjectionKill(21, 22, 1_500, "aborted", 1.04)
+
+    assert projection_kill_line(bit) == (
+        "   ✗ kill -9 pid 21, the projection, at event 1,500, in mid-transaction (rolled back)"
+        " → pid 22 took over after 1.0 s"
+    )
+    assert not bit._replace(outcome="committed").bit
+    assert "its transaction committed" in projection_kill_line(bit._replace(outcome="committed"))

@@ -55,6 +55,15 @@ def lines_until(stream: IO[str] | None, start: str) -> list[str]:
     return lines
 
 
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def leftovers(database_url: str) -> list[tuple[str]]:
     """Databases and slots of demos."""
     with psycopg.connect(database_url) as connection:
@@ -86,6 +95,8 @@ def test_a_demo_proves_its_claim_and_leaves_nothing(
     }
     assert (proof["kills"], proof["bitten"], proof["verdict"]) == (1, 1, "pass")
     assert proof["aborted"] > 0
+    assert (proof["projection_kills"], proof["projection_bitten"]) == (1, 1)
+    assert (proof["projection_differences"], proof["projection_rows"] > 1) == (0, True)
     assert "line 39,531 refused, line-cut-off" in told
     assert "✗ kill -9 pid" in told
     assert "took over after" in told
@@ -103,13 +114,14 @@ def test_an_interrupted_demo_leaves_no_process_and_no_data(
         told = lines_until(process.stderr, "Saving")
         process.send_signal(sent)
         rest = process.communicate(timeout=DEMO_TIMEOUT_S)[1]
-    pids = [line.split("pid ")[1].split(",")[0] for line in told if "✓ Replicator" in line]
+    named = [line for line in told if "✓ Replicator" in line or "✓ Projection" in line]
+    pids = [int(line.split("pid ")[1].split(",")[0]) for line in named]
 
     assert process.returncode == 130, (told, rest)
     assert "Traceback" not in rest
     assert leftovers(database_url) == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pids[0]), 0)
+    assert len(pids) == len(("replicator", "projection"))
+    assert not any(alive(pid) for pid in pids)
 
 
 async def test_a_replicator_that_ends_by_itself_is_told_with_its_last_words(

@@ -24,10 +24,19 @@ def kill_points(settings: DemoSettings, event_count: int) -> list[int]:
 
     The same seed gives the same points.
     """
-    random = Random(settings.seed)
-    part = event_count / max(1, settings.kills)
+    return points(Random(settings.seed), settings.kills, event_count)
+
+
+def projection_kill_points(settings: DemoSettings, event_count: int) -> list[int]:
+    """The same for the kills of the projection, which have moments of their own."""
+    return points(Random(f"projection {settings.seed}"), settings.kills, event_count)
+
+
+def points(random: Random, kills: int, event_count: int) -> list[int]:
+    """One moment in each equal part of the events."""
+    part = event_count / max(1, kills)
     # Not late in its part: the successor needs the rest of it to be at work again.
-    return [int(part * (index + random.uniform(0.1, 0.6))) for index in range(settings.kills)]
+    return [int(part * (index + random.uniform(0.1, 0.6))) for index in range(kills)]
 
 
 class Killer:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from mainstem.demo.proof import Kill, Proof
+from mainstem.demo.proof import Kill, ProjectionKill, Proof
+from mainstem.demo.revenue import pounds
 from mainstem.errors import MainstemError
 
 DIGEST_CELLS = 12
@@ -66,6 +67,15 @@ def kill_line(kill: Kill) -> str:
     )
 
 
+def projection_kill_line(kill: ProjectionKill) -> str:
+    """One kill of the projection: whom, when, what was rolled back, and who took over."""
+    caught = "in mid-transaction (rolled back)" if kill.bit else f"its transaction {kill.outcome}"
+    return (
+        f"   ✗ kill -9 pid {kill.killed_pid}, the projection, at event {kill.applied:,}, {caught}"
+        f" → pid {kill.successor_pid} took over after {kill.recovery_s:.1f} s"
+    )
+
+
 def progress_line(progress: Progress) -> str:
     """How far things are, for a screen without bars."""
     return (
@@ -77,7 +87,10 @@ def progress_line(progress: Progress) -> str:
 def proof_lines(proof: Proof, table_hash: str | None, topic_hash: str | None) -> list[str]:
     """The proof for people."""
     found = proof.findings
-    claim = "every saved event is in Kafka exactly once, in commit order"
+    claim = (
+        "every saved event is in Kafka exactly once, in commit order,"
+        " and once in the projection's table"
+    )
     counted = (
         f"saved {proof.saved:,}",
         f"in Kafka {found.in_kafka:,}",
@@ -96,7 +109,21 @@ def proof_lines(proof: Proof, table_hash: str | None, topic_hash: str | None) ->
         relation = "=" if table_hash == topic_hash else "≠"
         table, topic = short(table_hash), short(topic_hash)
         lines.append(f"   hash of the table {table} {relation} hash of the topic {topic}")
-    return lines
+    return [*lines, projection_text(proof)]
+
+
+def projection_text(proof: Proof) -> str:
+    """What the projection's table comes to, and the event table by SQL, and the kills."""
+    table = proof.table
+    relation = "=" if table.revenue == table.expected_revenue else "≠"
+    bitten = proof.projection_bitten
+    bit = "all bit" if bitten == proof.projection_kills else f"{bitten} bit"
+    kills = f"kills {proof.projection_kills}" + (f", {bit}" if proof.projection_kills else "")
+    return (
+        f"   projection {pounds(table.revenue)} {relation} {pounds(table.expected_revenue)}"
+        f" by SQL over the event table │ rows {table.rows} │ different {table.differences}"
+        f" │ {kills}"
+    )
 
 
 def speed_text(proof: Proof) -> str:

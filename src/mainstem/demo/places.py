@@ -21,7 +21,9 @@ from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.kafka.topics import create_event_topic, describe_topic
 from mainstem.postgres.drivers.failures import mapped
+from mainstem.postgres.drivers.psycopg import run, run_atomically
 from mainstem.postgres.drivers.sessions import connect
+from mainstem.postgres.migration.migrating import applying, pending
 from mainstem.postgres.topics import create_topic
 from mainstem.replicator.settings import PROGRESS_TOPIC, ReplicatorSettings
 from mainstem.wal.slots import drop_slot, inspect_slot
@@ -90,8 +92,10 @@ def own_place(servers: Servers, settings: DemoSettings, screen: Screen) -> Itera
 
 
 def create_table(place: Place) -> None:
-    """The topic as a table."""
+    """The topic as a table, and all that the database needs besides."""
     with connect(place.database_url) as connection:
+        for migration in run(connection, pending()):
+            run_atomically(connection, applying(migration))
         create_topic(connection, place.topic)
 
 

@@ -1,7 +1,8 @@
 """The proof: what the writers were told is saved, against what came back from Kafka. Pure.
 
-It is drawn from the writers' own ledger, not from the table, so it does not rest on what
-`mainstem verify` finds; the demo asks for both.
+The projection's table is held against the event table, whose bytes SQL adds up by itself.
+The rest is drawn from the writers' own ledger, not from the event table, so it does not rest on
+what `mainstem verify` finds; the demo asks for both.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
+from mainstem.demo.revenue import Cell, Sum
 from mainstem.event import Key, Position, StoredEvent
+
+ABORTED: Final = "aborted"
 
 
 class Kill(NamedTuple):
@@ -31,6 +36,24 @@ class Kill(NamedTuple):
     """From the kill to the successor's first event in Kafka."""
 
 
+class ProjectionKill(NamedTuple):
+    """One kill -9 of the projection, and what it hit."""
+
+    killed_pid: int
+    successor_pid: int
+    applied: int
+    """How many events were in its table at that moment, as committed."""
+    outcome: str
+    """Of the transaction that it had written in: `aborted` where the kill bit."""
+    recovery_s: float
+    """From the kill to the successor's first committed batch."""
+
+    @property
+    def bit(self) -> bool:
+        """Whether it was killed between its first write and its commit."""
+        return self.outcome == ABORTED
+
+
 class Findings(NamedTuple):
     """What a comparison of the ledger with the topic counted."""
 
@@ -40,6 +63,19 @@ class Findings(NamedTuple):
     reordered: int
     altered: int
     """Events whose content differs, and records that nobody saved."""
+
+
+class TableFindings(NamedTuple):
+    """What a comparison of the projection's table with the sums of the event table counted."""
+
+    rows: int
+    """Countries and months that the events have."""
+    differences: int
+    """Rows that are not there, too many, or off by a penny or a line."""
+    revenue: Decimal
+    """The sum of the projection's table."""
+    expected_revenue: Decimal
+    """The sum of the event table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +91,10 @@ class Proof:
     """Records of aborted transactions that lie in the topic, hidden from readers."""
     verified: bool
     """Whether `mainstem verify` agrees."""
+    table: TableFindings
+    projection_kills: int
+    projection_bitten: int
+    """Kills of the projection that made a transaction of its roll back."""
     seed: int
     saving_s: float
     """From the first save to the last event in Kafka."""
@@ -62,10 +102,16 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Every saved event is in Kafka exactly once, unchanged and in order."""
+        """Every saved event is in Kafka exactly once, and once in the projection's table."""
         found = self.findings
         broken = found.lost or found.doubled or found.reordered or found.altered
-        return self.verified and not broken and found.in_kafka == self.saved
+        carried = self.verified and not broken and found.in_kafka == self.saved
+        return carried and self.projected
+
+    @property
+    def projected(self) -> bool:
+        """The projection's table is what the event table adds up to, to the cent."""
+        return not self.table.differences
 
     @property
     def events_per_s(self) -> float:
@@ -84,6 +130,11 @@ class Proof:
             "kills": self.kills,
             "bitten": self.bitten,
             "aborted": self.aborted,
+            "projection_kills": self.projection_kills,
+            "projection_bitten": self.projection_bitten,
+            "projection_rows": self.table.rows,
+            "projection_differences": self.table.differences,
+            "projection_revenue": str(self.table.revenue),
             "seed": self.seed,
             "events_per_s": round(self.events_per_s),
             "seconds": round(self.seconds, 1),
@@ -100,6 +151,17 @@ def compare(ledger: Mapping[int, StoredEvent[Any]], read: Sequence[StoredEvent[A
         doubled=len(read) - len(times),
         reordered=reordered(read),
         altered=sum(1 for event in read if altered(ledger.get(event.id), event)),
+    )
+
+
+def compare_tables(projected: Mapping[Cell, Sum], expected: Mapping[Cell, Sum]) -> TableFindings:
+    """Hold the projection's table against the sums of the event table, row by row."""
+    cells = projected.keys() | expected.keys()
+    return TableFindings(
+        rows=len(expected),
+        differences=sum(1 for cell in cells if projected.get(cell) != expected.get(cell)),
+        revenue=sum((entry.revenue for entry in projected.values()), Decimal()),
+        expected_revenue=sum((entry.revenue for entry in expected.values()), Decimal()),
     )
 
 

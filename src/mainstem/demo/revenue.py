@@ -1,17 +1,35 @@
-"""Revenue by country, folded from the events as they came back from Kafka: pure."""
+"""Revenue by country, and by month, folded from the events as they came back from Kafka: pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date
 from decimal import Decimal
 from typing import NamedTuple
 
 from mainstem.demo.events import InvoiceLine
+from mainstem.event import StoredEvent
 
 UNKNOWN_COUNTRY = "unknown"
 BAR_CELLS = 24
+TOP_ROWS = 5
 EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+
+
+class Cell(NamedTuple):
+    """One row of revenue by country and month, by its key."""
+
+    country: str
+    month: date
+    """Its first day."""
+
+
+class Sum(NamedTuple):
+    """What the lines of a country and month came to."""
+
+    revenue: Decimal
+    line_count: int
 
 
 class CountryRevenue(NamedTuple):
@@ -32,6 +50,31 @@ def revenue_by_country(payloads: Iterable[InvoiceLine]) -> list[CountryRevenue]:
         line_counts[country] += 1
     totals = (CountryRevenue(name, total, line_counts[name]) for name, total in revenue.items())
     return sorted(totals, key=lambda total: (-total.revenue, total.country))
+
+
+def added_up(events: Iterable[StoredEvent[InvoiceLine]]) -> dict[Cell, Sum]:
+    """What these lines come to, by country and month in UTC."""
+    sums: dict[Cell, Sum] = {}
+    for event in events:
+        line = event.payload
+        month = event.timestamp.astimezone(UTC).date().replace(day=1)
+        cell = Cell(line.country or UNKNOWN_COUNTRY, month)
+        revenue, line_count = sums.get(cell, (Decimal(), 0))
+        sums[cell] = Sum(revenue + line.quantity * line.unit_price, line_count + 1)
+    return sums
+
+
+def monthly_table(sums: Mapping[Cell, Sum]) -> list[str]:
+    """The largest countries of the projection's table, month by month, as lines of text."""
+    largest = sorted(sums.items(), key=lambda item: (-item[1].revenue, item[0]))[:TOP_ROWS]
+    width = max((len(cell.country) for cell, _ in largest), default=0)
+    lines = [
+        f"   {cell.country:<{width}} {cell.month:%Y-%m} {entry.line_count:>7,} lines"
+        f" {pounds(entry.revenue):>14}"
+        for cell, entry in largest
+    ]
+    more = len(sums) - len(largest)
+    return [*lines, f"   and {more} more"] if more else lines
 
 
 def bar(value: Decimal, largest: Decimal, cells: int = BAR_CELLS) -> str:

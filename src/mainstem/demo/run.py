@@ -1,6 +1,6 @@
 """The demo's course: save under fire, drain, verify, read back, prove.
 
-One task per duty: eight writers save, one deals the kills, one tells the screen how far things are.
+One task per duty: eight writers save, two deal the kills, one tells the screen how far things are.
 Decisions (when to kill, what was lost) are in `kills`, `proof` and `revenue`; here they are joined.
 """
 
@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from mainstem.assembly import registry_for
 from mainstem.demo.events import EVENT_TYPES
-from mainstem.demo.kills import Killer, kill_points
-from mainstem.demo.narration import Progress, Screen, done_line, kill_line, marked
+from mainstem.demo.kills import Killer, kill_points, projection_kill_points
+from mainstem.demo.narration import (
+    Progress,
+    Screen,
+    done_line,
+    kill_line,
+    marked,
+    projection_kill_line,
+)
 from mainstem.demo.orders import OrderLine
-from mainstem.demo.proof import Kill, Proof, bitten, compare
+from mainstem.demo.projecting import ProjectionWatch, ProjectorProcess, Tables
+from mainstem.demo.projection_kills import ProjectionKiller
+from mainstem.demo.proof import Kill, ProjectionKill, Proof, bitten, compare, compare_tables
 from mainstem.demo.replication import ReplicatorProcess
-from mainstem.demo.revenue import CountryRevenue, revenue_by_country
+from mainstem.demo.revenue import Cell, CountryRevenue, Sum, revenue_by_country
 from mainstem.demo.settings import DemoSettings, Place
 from mainstem.demo.tally import Tally
 from mainstem.demo.watch import TopicWatch, written_offsets
@@ -31,6 +40,8 @@ from mainstem.verification import Report, VerifySettings, verify
 
 TICK_S = 0.1
 
+K = TypeVar("K", Kill, ProjectionKill)
+
 
 class Outcome(NamedTuple):
     """What a demo leaves to be printed."""
@@ -38,6 +49,15 @@ class Outcome(NamedTuple):
     proof: Proof
     report: Report
     revenue: list[CountryRevenue]
+    monthly: dict[Cell, Sum]
+    """The projection's table."""
+
+
+class Victims(NamedTuple):
+    """The processes that are killed."""
+
+    replicator: ReplicatorProcess
+    projector: ProjectorProcess
 
 
 class Carried(NamedTuple):
@@ -45,6 +65,7 @@ class Carried(NamedTuple):
 
     tally: Tally
     kills: list[Kill]
+    projection_kills: list[ProjectionKill]
     saving_s: float
 
 
@@ -55,22 +76,29 @@ async def demonstrate(
     screen: Screen,
     began_s: float,
 ) -> Outcome:
-    """Run the whole demo at this place; no replicator runs any more when it returns or raises.
+    """Run the whole demo at this place; no process of its runs any more when it returns or raises.
 
     `began_s` is when the command began, by the monotonic clock: the servers' start counts too.
     """
     starting_s = time.monotonic()
-    replicator = ReplicatorProcess(place)
+    victims = Victims(ReplicatorProcess(place), ProjectorProcess(place))
+    replicator, projector = victims
     try:
         with marked("Replicator", screen):
+            # Both at once: starting Python takes most of the time.
+            await projector.start()
             await replicator.start()
             await replicator.ready(settings.start_timeout_s)
         named = f"pid {replicator.pid}, line {place.line}, topic {place.topic}"
         screen.say(done_line("Replicator", named, time.monotonic() - starting_s))
-        carried = await carry(settings, place, invoices, replicator, screen)
+        with marked("Projection", screen):
+            await projector.ready(settings.start_timeout_s)
+        named = f"pid {projector.pid}, revenue by country and month"
+        screen.say(done_line("Projection", named, time.monotonic() - starting_s))
+        carried = await carry(settings, place, invoices, victims, screen)
     finally:
         screen.finish()
-        await replicator.stop()
+        await asyncio.gather(replicator.stop(), projector.stop())
     return await judge(settings, place, carried, screen, began_s)
 
 
@@ -78,31 +106,38 @@ async def carry(
     settings: DemoSettings,
     place: Place,
     invoices: Mapping[str, list[OrderLine]],
-    replicator: ReplicatorProcess,
+    victims: Victims,
     screen: Screen,
 ) -> Carried:
-    """Save every invoice while the replicator is killed, and wait until all of it is in Kafka."""
+    """Save every invoice while both are killed; wait until all is in Kafka, and in the table."""
     total = sum(map(len, invoices.values()))
     rate = settings.rate(total)
     screen.say(opening(settings, total, rate))
     tally = Tally()
-    with TopicWatch(place, settings.partitions) as watch:
-        killer = Killer(settings, replicator, watch, tally)
+    with TopicWatch(place, settings.partitions) as watch, ProjectionWatch(place) as applied:
+        killer = Killer(settings, victims.replicator, watch, tally)
+        projection_killer = ProjectionKiller(settings, victims.projector, applied, tally)
         telling = asyncio.create_task(tell_on(total, tally, watch, screen))
         try:
             async with asyncio.TaskGroup() as group:
                 work = schedule(invoices.values(), rate)
                 group.create_task(save_all(place, work, tally, settings.writers))
                 killing = group.create_task(
-                    deal_kills(killer, kill_points(settings, total), screen)
+                    deal_kills(killer.kill_at, kill_points(settings, total), kill_line, screen)
+                )
+                points = projection_kill_points(settings, total)
+                projection_killing = group.create_task(
+                    deal_kills(projection_killer.kill_at, points, projection_kill_line, screen)
                 )
             await killer.drained(settings.drain_timeout_s)
+            saving_s = time.monotonic() - tally.started_s
+            await projection_killer.drained(settings.drain_timeout_s)
         except* MainstemError as errors:
             raise first(errors) from errors
         finally:
             telling.cancel()
             tell(total, tally, watch, screen)
-        return Carried(tally, killing.result(), time.monotonic() - tally.started_s)
+        return Carried(tally, killing.result(), projection_killing.result(), saving_s)
 
 
 def opening(settings: DemoSettings, total: int, rate: float | None) -> str:
@@ -115,17 +150,23 @@ def opening(settings: DemoSettings, total: int, rate: float | None) -> str:
         return saving
     times = "once" if settings.kills == 1 else f"{settings.kills} times"
     return (
-        f"{saving} Killing the replicator {times} meanwhile (seed {settings.seed}),\n"
-        f"so the writers keep to {rate:,.0f}/s: each kill shall hit a replicator at work."
+        f"{saving} Killing the replicator {times} meanwhile,\n"
+        f"and the projection as often (seed {settings.seed}), so the writers keep to"
+        f" {rate:,.0f}/s: each kill shall hit a process at work."
     )
 
 
-async def deal_kills(killer: Killer, points: list[int], screen: Screen) -> list[Kill]:
+async def deal_kills(
+    kill_at: Callable[[int], Awaitable[K]],
+    points: list[int],
+    line: Callable[[K], str],
+    screen: Screen,
+) -> list[K]:
     """Deal the kills one after another, each told as soon as a successor is at work."""
     kills = []
     for point in points:
-        kills.append(await killer.kill_at(point))
-        screen.say(kill_line(kills[-1]))
+        kills.append(await kill_at(point))
+        screen.say(line(kills[-1]))
     return kills
 
 
@@ -153,8 +194,9 @@ def first(errors: BaseExceptionGroup[MainstemError]) -> MainstemError:
 async def judge(
     settings: DemoSettings, place: Place, carried: Carried, screen: Screen, began_s: float
 ) -> Outcome:
-    """Verify, read the topic back, and draw the proof; the replicator has ended by now."""
+    """Verify, read all back, and draw the proof; replicator and projection have ended by now."""
     report = await verified(place, screen)
+    tables = await added_up_in_sql(place, screen)
     reading_s = time.monotonic()
     ends = await asyncio.to_thread(end_offsets, place.kafka, place.topic)
     read = await read_back(place, ends)
@@ -169,11 +211,25 @@ async def judge(
         bitten=sum(1 for count in aborted if count),
         aborted=sum(aborted),
         verified=report.holds,
+        table=compare_tables(tables.projected, tables.expected),
+        projection_kills=len(carried.projection_kills),
+        projection_bitten=sum(kill.bit for kill in carried.projection_kills),
         seed=settings.seed,
         saving_s=carried.saving_s,
         seconds=time.monotonic() - began_s,
     )
-    return Outcome(proof, report, revenue_by_country(event.payload for event in read))
+    revenue = revenue_by_country(event.payload for event in read)
+    return Outcome(proof, report, revenue, tables.projected)
+
+
+async def added_up_in_sql(place: Place, screen: Screen) -> Tables:
+    """The projection's table, and the same from the event table by SQL, told to the screen."""
+    began_s = time.monotonic()
+    with ProjectionWatch(place) as watch:
+        tables = await asyncio.to_thread(watch.tables)
+    added = f"the event table by SQL: {len(tables.expected)} countries and months"
+    screen.say(done_line("Added up", added, time.monotonic() - began_s))
+    return tables
 
 
 async def verified(place: Place, screen: Screen) -> Report:
