@@ -15,6 +15,7 @@ from tests.docs.console import Shell
 from tests.docs.story import ROOT, Story, left_out
 
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+NEEDS_KAFKA = "mainstem replicate"
 LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
 
 
@@ -31,7 +32,11 @@ def _no_roles_left(database_url: str) -> Iterator[None]:
 @pytest.mark.usefixtures("_no_roles_left", "fresh_database")  # In this order: owners go last.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_of_the_page_does_what_it_says(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_database: str
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_database: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     """A reader who follows the page succeeds: take every step, in an empty folder.
 
@@ -39,6 +44,8 @@ def test_every_block_of_the_page_does_what_it_says(
     """
     shell = Shell(tmp_path)
     shell.variables["DATABASE_URL"] = url(fresh_database)
+    if NEEDS_KAFKA in page.read_text(encoding="utf-8"):
+        shell.variables["KAFKA_BOOTSTRAP"] = request.getfixturevalue("kafka_bootstrap")
     for key, value in conninfo_to_dict(fresh_database).items():
         if key in LIBPQ:
             shell.variables[LIBPQ[key]] = str(value)

@@ -1,1 +1,5 @@
 """The examples run as they stand."""
+
+from pathlib import Path
+
+SHOP = Path(__file__).parents[2] / "examples" / "shop"
