@@ -22,6 +22,7 @@ PASSING = [
     (re.compile(r"\b[0-9a-f]{4}…"), "<key>"),
     (re.compile(r"\b[0-9A-F]{1,8}/[0-9A-F]{1,8}\b"), "<lsn>"),
     (re.compile(r"\b\d+\.\d s\b"), "<seconds>"),
+    (re.compile(r"\b[\d,]+/s\b"), "<rate>"),
     (re.compile(r" +"), " "),
 ]
 """What differs from run to run, and what stands for it. Counts and texts must be as they are."""
