@@ -24,7 +24,7 @@ MainstemError
 ├── TransactionFailed           PostgreSQL gave the transaction up; run it again
 ├── ServerUnavailable           a server is away or broke off; try again later
 │   └── OutcomeUnknown          it broke off during the commit: saved or not, nobody knows
-├── Superseded                  another replicator took the line over
+├── Superseded                  another one took its place while it was stopped or cut off
 ├── NotCaughtUp                 a projection did not reach a token in time
 ├── ProjectionHalted            a projection stands still at an event; an operator is needed
 ├── StackError                  a local development server did not start or stop
@@ -218,7 +218,7 @@ class ConcurrencyConflict(MainstemError):
 
 
 class Superseded(MainstemError):
-    """Another replicator took the line over while this one was stopped or cut off."""
+    """Another one took this one's place while it was stopped or cut off."""
 
     retry = Retry.LATER
     remedy = "nothing is lost and nothing of its unfinished batch is visible; start it as a standby"
