@@ -149,7 +149,7 @@ $mainstem$;
 GRANT USAGE, CREATE ON SCHEMA projections TO @projector@;
 
 -- What it has done, and what it could not do: beside the objects that it may not touch.
-GRANT USAGE ON SCHEMA _mainstem TO @projector@, @reader@;
+GRANT USAGE ON SCHEMA _mainstem TO @projector@, @reader@, @writer@;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     _mainstem.projections, _mainstem.projection_offsets,
@@ -159,4 +159,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 -- Who waits for a projection looks at its offsets; dead letters hold events.
 GRANT SELECT ON
     _mainstem.projections, _mainstem.projection_offsets, _mainstem.projection_halts
-    TO @reader@;
+    TO @reader@, @writer@;
