@@ -1,0 +1,1 @@
+"""Faults of projections on real servers: what survives them is the fold of the topic."""
