@@ -44,14 +44,19 @@ def failure(error: KafkaError, doing: str) -> MainstemError:
         return refusal("message-too-large", said)
     if error.code() in REFUSED:
         return refusal("kafka-refused", said)
-    if error.code() == KafkaError.FENCED_INSTANCE_ID:
-        # Joining again would throw the other one out in turn, and so on for ever.
-        return Superseded(
-            "another member of the group has joined under the same instance name",
-            hint="nothing of this one's unfinished batch is committed; each process that runs at"
-            " the same time needs an instance name of its own",
-        )
     return ServerUnavailable(f"Kafka failed while {said}")
+
+
+def superseded() -> Superseded:
+    """The error of a member whose instance name another one has taken.
+
+    Joining again would throw the other one out in turn, and so on for ever.
+    """
+    return Superseded(
+        "another member of the group has joined under the same instance name",
+        hint="nothing of this one's unfinished batch is committed; each process that runs at"
+        " the same time needs an instance name of its own",
+    )
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from mainstem.kafka.consumer import (
     unknown,
 )
 from mainstem.kafka.delivered import Delivered, Headers, Place
-from mainstem.kafka.failures import failure, kafka_errors
+from mainstem.kafka.failures import failure, kafka_errors, superseded
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.refusals import refusal
 
@@ -199,10 +199,17 @@ class PartitionReader:
                 )
         elif error.code() in ABSENT:
             raise unknown(topic)
-        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - the same
-            # The partitions are lost, of which the listener hears; the next batches join anew.
-            return
-        elif not error.retriable():
+        else:
+            self._note_of_membership(error)
+
+    def _note_of_membership(self, error: KafkaError) -> None:
+        """What concerns the consumer as a whole."""
+        if error.code() == KafkaError._FATAL:  # noqa: SLF001 - the same
+            # What is fatal to a consumer is to be fenced, and the true code is in the text alone.
+            raise superseded()
+        # Partitions that were lost by polling too late: the listener hears, and it joins anew.
+        late = error.code() == KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001 - the same
+        if not late and not error.retriable():
             raise failure(error, self._doing)
 
 

@@ -81,8 +81,10 @@ def loading(
     table = definition.offsets
     if table is None:
         return (yield from loaded(group, identity, partitions))
-    yield statements.begin_original_offsets(table, identity.topic, partitions)
     rows = yield statements.original_offsets(table, identity.topic, partitions)
+    if missing := set(partitions) - {row[0] for row in rows}:
+        yield statements.begin_original_offsets(table, identity.topic, sorted(missing))
+        rows = yield statements.original_offsets(table, identity.topic, partitions)
     return {partition: Reached(offset, None) for partition, offset in rows}
 
 
@@ -91,8 +93,11 @@ def loaded(
 ) -> Plan[Mapping[int, Reached]]:
     """As `loading`, from our own table."""
     topic, topic_id = identity
-    yield statements.begin_offsets(group, topic, topic_id, partitions)
     rows = yield statements.offsets(group, topic, partitions)
+    # Only what is missing: an INSERT waits for the transaction of a member that is frozen.
+    if missing := set(partitions) - {row[0] for row in rows}:
+        yield statements.begin_offsets(group, topic, topic_id, sorted(missing))
+        rows = yield statements.offsets(group, topic, partitions)
     for partition, known, offset, _lsn, _ordinal in rows:
         if known != topic_id:
             yield from checking_service(group)

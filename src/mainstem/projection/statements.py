@@ -23,10 +23,18 @@ IDENTITY = Statement(
 )
 
 
-def search_path(schema: str) -> Statement:
+IDLE_IN_TRANSACTION_MAX = "60s"
+"""A member that is frozen in its transaction holds the lock on its offsets no longer than that."""
+
+
+def set_up(schema: str) -> Statement:
     """Let names without a schema mean those of this one first, for the whole session."""
     path = f'"{schema}", public' if schema != "public" else "public"
-    return Statement("SELECT pg_catalog.set_config('search_path', $1::text, false)", (path,))
+    return Statement(
+        "SELECT pg_catalog.set_config('search_path', $1::text, false),"
+        " pg_catalog.set_config('idle_in_transaction_session_timeout', $2::text, false)",
+        (path, IDLE_IN_TRANSACTION_MAX),
+    )
 
 
 def register(

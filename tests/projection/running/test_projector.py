@@ -8,10 +8,11 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from mainstem.errors import ConfigurationError, Refusal
+from mainstem.errors import ConfigurationError, Refusal, Superseded
 from mainstem.kafka.topics import create_event_topic
 from mainstem.projection.applier import Applier
 from mainstem.projection.batch import Batch, Move
+from mainstem.projection.definition import Definition
 from mainstem.projection.errors import OffsetsMoved
 from mainstem.projection.projector import Projector
 from tests.kafka.publisher import delete_topic
@@ -177,3 +178,22 @@ def test_a_database_without_the_tables_is_told_so(scene: Scene) -> None:
 
     with pytest.raises(ConfigurationError, match="lacks the tables"):
         scene.drain(definition)
+
+
+def test_a_twin_of_the_same_instance_takes_over_for_good(scene: Scene) -> None:
+    """The first one ends and says why; it does not throw the second one out in turn."""
+    definition = scene.define(PsycopgJournal)
+    with pytest.raises(Superseded), scene.running(definition, instance="one") as first:
+        take_over(scene, definition, first)
+
+    assert scene.rows(IDS) == [(1,), (2,), (3,), (4,)]
+
+
+def take_over(scene: Scene, definition: Definition, first: Projector) -> None:
+    """Start a twin while the first one works, and let it apply the rest."""
+    scene.publish_sold(2)
+    until(lambda: len(scene.rows(IDS)) == 2)
+    with scene.running(definition, instance="one"):
+        until(lambda: first.ended)
+        scene.publish_sold(2)
+        until(lambda: len(scene.rows(IDS)) == 4)

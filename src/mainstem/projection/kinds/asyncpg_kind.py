@@ -61,7 +61,7 @@ class AsyncAsyncpgDesk:
         if self._connection is None or self._connection.is_closed():
             try:
                 connection = await asyncpg.connect(**settings(self._address))
-                statement = statements.search_path(self._address.schema)
+                statement = statements.set_up(self._address.schema)
                 await connection.execute(statement.sql, *statement.params)
             except FOREIGN as error:
                 raise translated(error, closed=True) from error

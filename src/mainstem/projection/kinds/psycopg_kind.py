@@ -92,5 +92,5 @@ def settings(address: Address) -> dict[str, Any]:
 
 def path(address: Address) -> tuple[bytes, tuple[Any, ...]]:
     """The statement, as psycopg takes it, that makes names mean those of the schema."""
-    statement = statements.search_path(address.schema)
-    return statement.sql.replace("$1", "%s").encode(), statement.params
+    statement = statements.set_up(address.schema)
+    return statement.sql.replace("$1", "%s").replace("$2", "%s").encode(), statement.params
