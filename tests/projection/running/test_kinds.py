@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
+from sqlalchemy.orm import Session
 
+from mainstem import StoredEvent
 from mainstem.projection.definition import Projection
+from mainstem.projection.handlers import on
 from mainstem.projection.policy import DeadLetter
-from tests.projection.running.journal import KINDS
+from tests.projection.running.journal import KINDS, NAMED
 from tests.projection.running.scene import Returned, Scene, Sold
 
 KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -52,3 +56,42 @@ def test_an_event_is_set_aside_in_the_transaction_of_its_offset(
         (2, "waiting"),
         (7, "behind"),
     ]
+
+
+class Committing(Projection):
+    """Commits by itself, as a habit."""
+
+    name = "committing"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: Session) -> None:
+        """Write one down, and end the transaction; a savepoint before is fine."""
+        with tx.begin_nested():
+            tx.execute(NAMED, {"id": event.id, "what": "sold"})
+        tx.commit()
+
+
+class RollingBack(Projection):
+    """Rolls back by itself."""
+
+    name = "rolling_back"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> None:
+        """Write one down, and take it back."""
+        tx.execute("INSERT INTO journal (id) VALUES (%s)", (event.id,))
+        tx.rollback()
+
+
+@pytest.mark.parametrize("kind", [Committing, RollingBack])
+def test_a_handler_that_ends_the_transaction_is_stopped(
+    scene: Scene, kind: type[Projection]
+) -> None:
+    """Offsets have moved by then: committed halfway, the rest of the batch would be lost."""
+    definition = scene.define(kind)
+    scene.publish([Sold(number=n) for n in range(3)], partition=0)
+    projector = scene.drain(definition)
+
+    assert projector.halted
+    assert scene.rows("SELECT id FROM journal") == []
+    assert scene.one('SELECT max("offset") FROM _mainstem.projection_offsets') == -1

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from mainstem.errors import MissingExtra
+from mainstem.errors import ConfigurationError, MissingExtra
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.projection.kinds.address import Address
 from mainstem.projection.kinds.psycopg_kind import path
@@ -48,7 +48,7 @@ class SessionDesk:
         if self._connection is None or self.broken():
             self.close()
             self._connection = self._engine.connect()
-        with Session(self._connection) as session, session.begin():
+        with Session(self._connection) as session, session.begin(), kept_open(session):
             yield session
 
     def broken(self) -> bool:
@@ -82,7 +82,8 @@ class AsyncSessionDesk:
             await self.close()
             self._connection = await self._engine.connect()
         async with AsyncSession(self._connection) as session, session.begin():
-            yield session
+            with kept_open(session.sync_session):
+                yield session
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""
@@ -96,6 +97,34 @@ class AsyncSessionDesk:
         if self._connection is not None:
             await self._connection.invalidate()
             await self._connection.close()
+
+
+@contextmanager
+def kept_open(session: Session) -> Iterator[None]:
+    """ConfigurationError where a handler ends the transaction: its offsets have moved already.
+
+    Committed halfway, the events that are still to be handled would never be.
+    """
+
+    def refuse(_session: Session) -> None:
+        if not session.in_nested_transaction():
+            raise ended_by_handler("commit")
+
+    sqlalchemy.event.listen(session, "before_commit", refuse)
+    try:
+        yield
+        if not session.in_transaction():
+            raise ended_by_handler("rollback")
+    finally:
+        sqlalchemy.event.remove(session, "before_commit", refuse)
+
+
+def ended_by_handler(what: str) -> ConfigurationError:
+    """The error for a handler that calls `commit` or `rollback`."""
+    return ConfigurationError(
+        f"a handler called {what}() on its session",
+        hint="the transaction is the projector's: it commits rows and offsets together",
+    )
 
 
 def connected(address: Address) -> psycopg.Connection[Any]:
