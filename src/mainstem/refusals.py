@@ -172,6 +172,12 @@ REFUSALS: dict[str, Explanation] = {
         "What the older version wrote would end up in the newer one's rows.",
         "stop this version's projector, and run the newer one's",
     ),
+    "projection-transaction-ended": Explanation(
+        "A handler of a projection ended the transaction by a COMMIT or ROLLBACK of its own.",
+        "Its offsets may be committed before all events of the batch were applied: the rest would"
+        " be skipped.",
+        "take it out of the handler, and rebuild the projection",
+    ),
     "projection-tables-taken": Explanation(
         "Another version of the projection serves the same tables.",
         "Both would apply every event to the same rows.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import asyncpg
 import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
 from mainstem import StoredEvent
+from mainstem.errors import Refusal
 from mainstem.projection.definition import Projection
 from mainstem.projection.handlers import on
 from mainstem.projection.policy import DeadLetter
@@ -95,3 +99,63 @@ def test_a_handler_that_ends_the_transaction_is_stopped(
     assert projector.halted
     assert scene.rows("SELECT id FROM journal") == []
     assert scene.one('SELECT max("offset") FROM _mainstem.projection_offsets') == -1
+
+
+class CommittingBySql(Projection):
+    """Commits by SQL, where no driver can forbid it."""
+
+    name = "committing_by_sql"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> None:
+        """Write one down, and commit."""
+        tx.execute("INSERT INTO journal (id) VALUES (%s)", (event.id,))
+        tx.execute("COMMIT")
+
+
+def test_a_commit_by_sql_is_refused_by_name(scene: Scene) -> None:
+    """It cannot be prevented, so everything stops and says so."""
+    definition = scene.define(CommittingBySql)
+    scene.publish([Sold(number=n) for n in range(3)], partition=0)
+
+    with pytest.raises(Refusal) as refused:
+        scene.drain(definition)
+    assert refused.value.name == "projection-transaction-ended"
+
+
+class Hiding(Projection):
+    """Hides an error of PostgreSQL's."""
+
+    name = "hiding"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> None:
+        """Write one down; the second one fails, and nobody hears."""
+        with contextlib.suppress(psycopg.Error):
+            what = "SELECT 1 / 0" if event.payload.number == 1 else "SELECT 1"
+            tx.execute(f"INSERT INTO journal (id) {what}".encode())
+
+
+class AsyncHiding(Projection):
+    """As `Hiding`, on asyncpg."""
+
+    name = "hiding"
+
+    @on(Sold)
+    async def sold(self, event: StoredEvent[Sold], tx: asyncpg.Connection) -> None:
+        """As of `Hiding`."""
+        with contextlib.suppress(asyncpg.PostgresError):
+            what = "SELECT 1 / 0" if event.payload.number == 1 else "SELECT 1"
+            await tx.execute(f"INSERT INTO journal (id) {what}")
+
+
+@pytest.mark.parametrize("kind", [Hiding, AsyncHiding])
+def test_a_hidden_error_counts_as_one(scene: Scene, kind: type[Projection]) -> None:
+    """PostgreSQL has given the transaction up: its commit would be a rollback, silently."""
+    definition = scene.define(kind)
+    scene.publish([Sold(number=n) for n in range(3)], partition=0)
+    projector = scene.drain(definition)
+
+    assert projector.halted
+    assert scene.one('SELECT "offset" FROM _mainstem.projection_halts') == 1
+    assert len(scene.rows("SELECT 1 FROM journal")) == 1

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mainstem.errors import MissingExtra
+from mainstem.postgres.drivers.statements import CHEAPEST
 from mainstem.projection import statements
 from mainstem.projection.kinds.address import Address
+from mainstem.projection.kinds.failures import check_open, hidden_error
 
 try:
     import asyncpg
@@ -47,6 +49,12 @@ class AsyncAsyncpgDesk:
         connection = await self._healthy()
         async with connection.transaction():
             yield connection
+            check_open(still=connection.is_in_transaction())
+            try:
+                # asyncpg does not tell a transaction that has failed.
+                await connection.execute(CHEAPEST)
+            except asyncpg.InFailedSQLTransactionError as error:
+                raise hidden_error() from error
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from mainstem.errors import MainstemError, Retry, ServerUnavailable, TransactionFailed
+from mainstem.errors import (
+    ConnectionMisused,
+    MainstemError,
+    Retry,
+    ServerUnavailable,
+    TransactionFailed,
+)
+from mainstem.projection.errors import HandlerFailed
+from mainstem.refusals import refusal
 
 AWAY: Final = ("08", "53", "57P", "58", "XX")
 """SQLSTATE classes: the connection broke, the server lacks something, or is shutting down."""
@@ -27,6 +35,23 @@ def passing(error: BaseException) -> MainstemError | None:
         failed.conflict = True
         return failed
     return None
+
+
+def hidden_error() -> HandlerFailed:
+    """The error for handlers that went on after PostgreSQL had given their transaction up."""
+    reason = ConnectionMisused(
+        "a handler hid an error of PostgreSQL's, so that nothing of the transaction can be kept",
+        hint="use a savepoint around what may fail",
+    )
+    return HandlerFailed(reason.message, reason)
+
+
+def check_open(*, still: bool) -> None:
+    """The refusal `projection-transaction-ended` where handlers left no transaction to commit."""
+    if not still:
+        raise refusal(
+            "projection-transaction-ended", "a handler ended the transaction by SQL of its own"
+        )
 
 
 def sqlstate_of(error: BaseException) -> str | None:

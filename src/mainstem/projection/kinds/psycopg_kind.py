@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.sessions import alive
 from mainstem.projection import statements
 from mainstem.projection.kinds.address import Address
+from mainstem.projection.kinds.failures import check_open, hidden_error
 
 PREPARE_AFTER: Final = 3
 """Executions of a statement before psycopg prepares it."""
@@ -32,6 +34,7 @@ class PsycopgDesk:
         connection = self._healthy()
         with connection.transaction():
             yield connection
+            check_status(connection)
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""
@@ -66,6 +69,7 @@ class AsyncPsycopgDesk:
         connection = await self._healthy()
         async with connection.transaction():
             yield connection
+            check_status(connection)
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""
@@ -83,6 +87,14 @@ class AsyncPsycopgDesk:
                 self._connection = await psycopg.AsyncConnection.connect(**self._settings)
                 await self._connection.execute(*path(self._address))
         return self._connection
+
+
+def check_status(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Raise what is wrong with the transaction that handlers have left behind."""
+    status = connection.pgconn.transaction_status
+    if status == TransactionStatus.INERROR:
+        raise hidden_error()
+    check_open(still=status == TransactionStatus.INTRANS)
 
 
 def settings(address: Address) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import psycopg
 from mainstem.errors import ConfigurationError, MissingExtra
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.projection.kinds.address import Address
-from mainstem.projection.kinds.psycopg_kind import path
+from mainstem.projection.kinds.psycopg_kind import check_status, path
 
 try:
     import sqlalchemy
@@ -50,6 +50,7 @@ class SessionDesk:
             self._connection = self._engine.connect()
         with Session(self._connection) as session, session.begin(), kept_open(session):
             yield session
+            check_status(driver_of(self._connection))
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""
@@ -84,6 +85,7 @@ class AsyncSessionDesk:
         async with AsyncSession(self._connection) as session, session.begin():
             with kept_open(session.sync_session):
                 yield session
+                check_status(driver_of(self._connection.sync_connection))
 
     def broken(self) -> bool:
         """Whether the connection is of no use any more."""
@@ -97,6 +99,12 @@ class AsyncSessionDesk:
         if self._connection is not None:
             await self._connection.invalidate()
             await self._connection.close()
+
+
+def driver_of(connection: sqlalchemy.Connection | None) -> Any:
+    """Psycopg's connection below SQLAlchemy's."""
+    assert connection is not None, "the connection is started"
+    return connection.connection.driver_connection
 
 
 @contextmanager
