@@ -31,6 +31,8 @@ READ = 'SELECT "offset" FROM events.topic_offsets WHERE topic = %s AND "partitio
 BEGIN = "INSERT INTO events.topic_offsets VALUES (%s, %s, -1)"
 UPDATE = 'UPDATE events.topic_offsets SET "offset" = %s WHERE topic = %s AND "partition" = %s'
 SESSION_MS = 6000
+HEARTBEAT_MS = 300
+"""Between two of them a member does not hear that another one came."""
 POLL_S = 0.05
 DEADLINE_S = 30.0
 
@@ -54,6 +56,7 @@ class Original:
                 auto_offset_reset="earliest",
                 partition_assignment_strategy="cooperative-sticky",
                 session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
             )
         )
         self._consumer.subscribe([self.topic], on_assign=self._assigned, on_revoke=self._revoked)

@@ -25,6 +25,8 @@ from mainstem.wire import Wire
 
 QUIET_MAX = 600
 """Fetches of 0.05 s in a row without a message, behind an open transaction."""
+FETCH_WAIT_MS = 20
+"""A consumer is past the marker at the end of a topic only by one more fetch, an empty one."""
 DDL = """
 CREATE TABLE IF NOT EXISTS tally (
     key uuid PRIMARY KEY, count bigint NOT NULL, amount bigint NOT NULL,
@@ -177,8 +179,11 @@ def messages_of(kafka: KafkaSettings, topic: str, ends: dict[int, int]) -> Itera
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
+            fetch_wait_max_ms=FETCH_WAIT_MS,
         )
     )
+    # Whoever does not ask where the partitions are waits half a second for librdkafka to do so.
+    consumer.list_topics(topic)
     places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends]
     consumer.assign(places)
     quiet = 0

@@ -13,7 +13,7 @@ KILLS = 12
 @pytest.mark.faults
 def test_a_storm_leaves_the_fold_of_the_topic(mainstem_database: str, kafka: KafkaSettings) -> None:
     """Members killed, stopped, joining and leaving while transactions come, some aborted."""
-    figures = storm(Plan(kills=KILLS, seed=7), mainstem_database, kafka, None)
+    figures = storm(Plan(kills=KILLS, seed=4), mainstem_database, kafka, None)
 
     assert figures["verdict"] == "pass", figures
     assert int(figures["kills"]) >= KILLS
