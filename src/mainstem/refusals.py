@@ -172,7 +172,7 @@ REFUSALS: dict[str, Explanation] = {
         "What the older version wrote would end up in the newer one's rows.",
         "stop this version's projector, and run the newer one's",
     ),
-    "projection-transaction-ended": Explanation(
+    "projection-ended-by-handler": Explanation(
         "A handler of a projection ended the transaction by a COMMIT or ROLLBACK of its own.",
         "Its offsets may be committed before all events of the batch were applied: the rest would"
         " be skipped.",

@@ -120,7 +120,7 @@ def test_a_commit_by_sql_is_refused_by_name(scene: Scene) -> None:
 
     with pytest.raises(Refusal) as refused:
         scene.drain(definition)
-    assert refused.value.name == "projection-transaction-ended"
+    assert refused.value.name == "projection-ended-by-handler"
 
 
 class Hiding(Projection):

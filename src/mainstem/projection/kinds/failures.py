@@ -47,10 +47,10 @@ def hidden_error() -> HandlerFailed:
 
 
 def check_open(*, still: bool) -> None:
-    """The refusal `projection-transaction-ended` where handlers left no transaction to commit."""
+    """The refusal `projection-ended-by-handler` where handlers left no transaction to commit."""
     if not still:
         raise refusal(
-            "projection-transaction-ended", "a handler ended the transaction by SQL of its own"
+            "projection-ended-by-handler", "a handler ended the transaction by SQL of its own"
         )
 
 
