@@ -13,6 +13,7 @@ from mainstem.event import StoredEvent
 from mainstem.postgres import naming
 from mainstem.postgres.plan import Plan
 from mainstem.projection.handlers import Handler, handlers_of
+from mainstem.projection.kinds.table import is_asynchronous
 from mainstem.projection.policy import DeadLetter, Policy, Retry, Stop
 from mainstem.projection.seat import Seat
 from mainstem.schema.declare import type_name
@@ -166,7 +167,16 @@ def kind_of(projection: Projection, handlers: tuple[Handler, ...]) -> type | Non
             f" {', '.join(names)}",
             hint="a batch is one transaction, so all of them must take the same kind",
         )
-    return kinds.pop()
+    kind = kinds.pop()
+    for handler in handlers:
+        if handler.asynchronous is not is_asynchronous(kind):
+            raise ConfigurationError(
+                f"{type(projection).__name__}.{handler.name} takes a {kind.__name__}, so it must"
+                f" {'' if is_asynchronous(kind) else 'not '}be a coroutine",
+                hint="async def goes with AsyncConnection, asyncpg and AsyncSession; def with"
+                " Connection and Session",
+            )
+    return kind
 
 
 def checked_version(projection: Projection) -> int:

@@ -23,8 +23,9 @@ from mainstem.projection.definition import Definition, Projection, define
 from mainstem.projection.errors import HandlerFailed
 from mainstem.projection.furnishing import furnish
 from mainstem.projection.kinds.address import Address
-from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of, is_asynchronous
+from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of
 from mainstem.projection.kinds.fitting import fitting, fitting_async
+from mainstem.projection.kinds.table import is_asynchronous
 from mainstem.projection.transactions import async_performer, performer
 
 P = TypeVar("P")

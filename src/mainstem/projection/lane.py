@@ -105,6 +105,7 @@ class Lane:
 
     def end(self, wait_s: float) -> bool:
         """Finish the transaction that is open, drop the rest; whether it ended in time."""
+        wait_s = 0.0 if self._ending.is_set() else wait_s
         self._ending.set()
         with self._news:
             self._portions.clear()
@@ -157,12 +158,17 @@ class Lane:
             self._lose(portions)
         except HandlerFailed as failed:
             portions = [portion for portion in portions if self._current(portion)]
-            if sum(len(portion.arrivals) for portion in portions) == 1:
+            if len(portions) == 1 and len(portions[0].arrivals) == 1:
                 self._judge(portions[0], failed)
                 return
+            count = sum(len(portion.arrivals) for portion in portions)
+            if not count:
+                # Markers alone: no event is to blame.
+                raise failed.reason from failed
             self.counters.retries += 1
-            for half in split(portions):
-                self._apply(half)
+            # Beside a single event there are only markers, each by itself then.
+            for part in [[each] for each in portions] if count == 1 else split(portions):
+                self._apply(part)
 
     def _through_outages(self, portions: list[Portion]) -> None:
         """One transaction, tried again for as long as a server is away or others are in the way."""

@@ -142,7 +142,7 @@ class Projector:
             )
             stack.callback(self._end, lanes)
             tally = Tally(self.seat.group, assignment, lanes, (self._reporter, self._counters))
-            self._read(Reading(reader, assignment, lanes, tally), once=once)
+            self._read(Reading(reader, assignment, lanes, tally, self._stop), once=once)
 
     def _read(self, reading: Reading, *, once: bool) -> None:
         """Hand over what comes, until asked to stop or all is done."""
@@ -215,10 +215,16 @@ class Reading:
     """One incarnation's way from the group to the lanes."""
 
     def __init__(
-        self, reader: GroupReader, assignment: Assignment, lanes: list[Lane], tally: Tally
+        self,
+        reader: GroupReader,
+        assignment: Assignment,
+        lanes: list[Lane],
+        tally: Tally,
+        stop: Stop,
     ) -> None:
         """Read here, and hand over there."""
         self._reader = reader
+        self._stop = stop
         self.assignment = assignment
         self._lanes = lanes
         self._tally = tally
@@ -312,6 +318,8 @@ class Reading:
         lane = self.assignment.lane(portion.place)
         self._handed[portion.place, portion.generation] = portion.reached
         while not lane.put(portion, ROOM_WAIT_S):
+            if self._stop.requested:
+                raise Stopped
             # A handler takes its time: stay in the group meanwhile, and fetch no more.
             self._paused |= self._reader.places
             self._reader.pause(self._paused & self._reader.places)

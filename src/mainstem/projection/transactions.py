@@ -14,16 +14,23 @@ from typing import Any, Protocol
 
 import psycopg
 
-from mainstem.errors import MainstemError, ServerUnavailable
+from mainstem.errors import (
+    ConfigurationError,
+    MainstemError,
+    Refusal,
+    ServerUnavailable,
+    TransactionFailed,
+)
 from mainstem.postgres.drivers.lending import lend, lend_async
 from mainstem.postgres.drivers.loop import drive, drive_async
 from mainstem.postgres.plan import Plan
 from mainstem.postgres.statements import Statement
 from mainstem.projection.applying import Application, Handle
-from mainstem.projection.errors import CutOff, HandlerFailed
+from mainstem.projection.errors import CutOff, HandlerFailed, OffsetsMoved
 from mainstem.projection.kinds.address import Address
-from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of, is_asynchronous
+from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of
 from mainstem.projection.kinds.failures import passing
+from mainstem.projection.kinds.table import is_asynchronous
 
 
 class Transactions(Protocol):
@@ -118,6 +125,9 @@ def async_performer(tx: Any) -> Callable[[Any], Any]:
                 return await step.handler.call(step.events, tx)
             except Exception as error:
                 raise failed(step, error) from error
+            except asyncio.CancelledError as error:
+                # Of a task of the handler's own: nobody cancels a lane.
+                raise failed(step, TimeoutError("the handler was cancelled")) from error
         return await lent.run(lambda _scope: single(step))
 
     return perform
@@ -142,4 +152,9 @@ def classified(error: Exception, *, broken: bool) -> MainstemError | Exception:
         found = ServerUnavailable(f"PostgreSQL broke off ({type(reason).__name__})")
     if handling and isinstance(found, ServerUnavailable):
         return CutOff(found.message)
-    return found or error
+    if isinstance(found, (ServerUnavailable, TransactionFailed, OffsetsMoved)):
+        return found
+    if handling or isinstance(reason, (Refusal, ConfigurationError)):
+        return error
+    # What PostgreSQL refused at the end, such as a flush or a deferred constraint.
+    return HandlerFailed(f"its transaction failed by {type(error).__name__}", error)

@@ -188,3 +188,19 @@ def test_a_state_needs_columns() -> None:
 
     with pytest.raises(ConfigurationError, match=r"Odd\.items is of a type that has no column"):
         define(Odds)
+
+
+def test_a_coroutine_needs_an_asynchronous_transaction() -> None:
+    """A plain transaction would never await it, and its events would be skipped."""
+
+    class Never(Projection):
+        """A coroutine on a plain connection."""
+
+        topics = ("t_events",)
+
+        @on(Sold)
+        async def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> None:
+            """Never awaited."""
+
+    with pytest.raises(ConfigurationError, match="not be a coroutine"):
+        define(Never)

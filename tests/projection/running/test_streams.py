@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from mainstem import Event, StoredEvent
-from mainstem.errors import ConfigurationError, ConnectionMisused
+from mainstem.errors import ConfigurationError, ConnectionMisused, TransactionFailed
 from mainstem.postgres import AsyncPostgresEventStore, PostgresEventStore
 from mainstem.projection.definition import Projection
 from mainstem.projection.handlers import on
@@ -239,3 +240,25 @@ def test_a_store_that_does_not_decode_is_told_so(mainstem_database: str) -> None
         store.save(TOPIC, Event(key, Sold(number=1)))
         with pytest.raises(ConfigurationError, match="undecoded"):
             SalesByKey().live(store, key)
+
+
+def test_two_saves_that_begin_a_stream_do_not_overwrite_each_other(
+    event_store: PostgresEventStore, mainstem_database: str
+) -> None:
+    """The second one waits for the first, is told to run again, and then folds both."""
+    key = uuid4()
+    with (
+        InlineProjections(event_store, mainstem_database, SalesByKey) as inline,
+        psycopg.connect(mainstem_database) as first,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        inline.save(TOPIC, Event(key, Sold(number=1)), within=first)
+        second = threads.submit(inline.save, TOPIC, Event(key, Sold(number=2)))
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        first.commit()
+        with pytest.raises(TransactionFailed):
+            second.result(10)
+        inline.save(TOPIC, Event(key, Sold(number=2)))
+
+    assert states(mainstem_database)[key][0] == 2

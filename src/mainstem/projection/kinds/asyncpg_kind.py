@@ -48,8 +48,10 @@ class AsyncAsyncpgDesk:
         """A transaction; ServerUnavailable where there is no connection to be had."""
         connection = await self._healthy()
         async with connection.transaction():
-            yield connection
-            check_open(still=connection.is_in_transaction())
+            try:
+                yield connection
+            finally:
+                check_open(still=connection.is_closed() or connection.is_in_transaction())
             try:
                 # asyncpg does not tell a transaction that has failed.
                 await connection.execute(CHEAPEST)

@@ -33,7 +33,10 @@ class PsycopgDesk:
         """A transaction; ServerUnavailable where there is no connection to be had."""
         connection = self._healthy()
         with connection.transaction():
-            yield connection
+            try:
+                yield connection
+            finally:
+                check_not_ended(connection)
             check_status(connection)
 
     def broken(self) -> bool:
@@ -68,7 +71,10 @@ class AsyncPsycopgDesk:
         """A transaction; ServerUnavailable where there is no connection to be had."""
         connection = await self._healthy()
         async with connection.transaction():
-            yield connection
+            try:
+                yield connection
+            finally:
+                check_not_ended(connection)
             check_status(connection)
 
     def broken(self) -> bool:
@@ -87,6 +93,11 @@ class AsyncPsycopgDesk:
                 self._connection = await psycopg.AsyncConnection.connect(**self._settings)
                 await self._connection.execute(*path(self._address))
         return self._connection
+
+
+def check_not_ended(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """The refusal where a handler has ended the transaction, whatever it raised afterwards."""
+    check_open(still=connection.pgconn.transaction_status != TransactionStatus.IDLE)
 
 
 def check_status(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:

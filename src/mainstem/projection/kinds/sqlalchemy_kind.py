@@ -39,6 +39,7 @@ class SessionDesk:
             creator=lambda: connected(address),
             poolclass=NullPool,
             execution_options=translated_to(address),
+            hide_parameters=True,
         )
         self._connection: sqlalchemy.Connection | None = None
 
@@ -73,6 +74,7 @@ class AsyncSessionDesk:
             async_creator=lambda: async_connected(address),
             poolclass=NullPool,
             execution_options=translated_to(address),
+            hide_parameters=True,
         )
         self._connection: AsyncConnection | None = None
 

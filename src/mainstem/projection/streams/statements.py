@@ -52,8 +52,18 @@ class StateTable:
             (list(keys),),
         )
 
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> Statement:
+        """Insert states of streams that had none; a row for each that nobody else has added."""
+        types = [self._key, *(column.type_name for column in self._columns)]
+        arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, 1))
+        return Statement(
+            f"INSERT INTO {self._name} (key{self._list})"
+            f" SELECT * FROM unnest({arrays}) ON CONFLICT (key) DO NOTHING RETURNING key",
+            tuple(list(column) for column in zip(*rows, strict=True)),
+        )
+
     def put(self, rows: Sequence[tuple[Any, ...]]) -> Statement:
-        """Insert states, or replace those that are there; each row is a key and its columns."""
+        """Replace states that are there; each row is a key and its columns."""
         types = [self._key, *(column.type_name for column in self._columns)]
         arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, 1))
         replaced = ", ".join(f"{name} = excluded.{name}" for name in self._names)

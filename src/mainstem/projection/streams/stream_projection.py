@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
-from mainstem.errors import ConfigurationError
+from mainstem.errors import ConfigurationError, TransactionFailed
 from mainstem.event import GenericPayload, Key, StoredEvent
 from mainstem.postgres.plan import Plan
 from mainstem.projection.definition import Projection, snake_case
@@ -98,8 +98,12 @@ class StreamProjection(Projection, Generic[S]):
             if event.key in keys:
                 states[event.key] = self._after(states.get(event.key), event)
         kept = [(key, *self._row(state)) for key, state in states.items() if state is not None]
-        if kept:
-            yield self._table.put(kept)
+        if old := [row for row in kept if row[0] in there]:
+            yield self._table.put(old)
+        if new := [row for row in kept if row[0] not in there]:
+            added = yield self._table.add(new)
+            if len(added) < len(new):
+                raise first_elsewhere(self.tables[0])
         if gone := [key for key, state in states.items() if state is None and key in there]:
             yield self._table.drop(gone)
 
@@ -148,6 +152,13 @@ class StreamProjection(Projection, Generic[S]):
         pairs = zip(self._columns, values, strict=True)
         state: S = self.state(**{column.name: column.lifted(value) for column, value in pairs})
         return state
+
+
+def first_elsewhere(table: str) -> TransactionFailed:
+    """The error for a stream whose first events another transaction folds at the same time."""
+    error = TransactionFailed(f"another transaction has added the same stream to {table}")
+    error.conflict = True
+    return error
 
 
 def evolvers(cls: type) -> dict[type, str]:

@@ -60,5 +60,6 @@ CREATE TABLE IF NOT EXISTS _mainstem.dead_letters (
     PRIMARY KEY ("group", topic, "partition", "offset")
 );
 
-CREATE INDEX IF NOT EXISTS dead_letters_key ON _mainstem.dead_letters
-    ("group", topic, "partition", key) WHERE state <> 'discarded';
+-- Without the key, which may be larger than an index takes.
+CREATE INDEX IF NOT EXISTS dead_letters_open ON _mainstem.dead_letters
+    ("group", topic, "partition") WHERE state <> 'discarded';
