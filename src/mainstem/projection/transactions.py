@@ -9,6 +9,7 @@ lane, so that a handler never holds up anybody else's loop.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -107,7 +108,7 @@ def performer(tx: Any) -> Callable[[Any], Any]:
     def perform(step: Any) -> Any:
         if isinstance(step, Handle):
             try:
-                return step.handler.call(step.events, tx)
+                return done(step.handler.call(step.events, tx))
             except Exception as error:
                 raise failed(step, error) from error
         return lent.run(lambda _scope: single(step))
@@ -126,11 +127,26 @@ def async_performer(tx: Any) -> Callable[[Any], Any]:
             except Exception as error:
                 raise failed(step, error) from error
             except asyncio.CancelledError as error:
-                # Of a task of the handler's own: nobody cancels a lane.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                # Of a task of the handler's own: nobody has cancelled this one.
                 raise failed(step, TimeoutError("the handler was cancelled")) from error
         return await lent.run(lambda _scope: single(step))
 
     return perform
+
+
+def done(result: Any) -> Any:
+    """What a plain handler returns; ConfigurationError for what has not even begun to run."""
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        if hasattr(result, "close"):
+            result.close()
+        raise ConfigurationError(
+            f"the handler returned a {type(result).__name__}, so it has done nothing yet",
+            hint="a plain handler is a def without yield; what it wraps must not be a coroutine",
+        )
+    return result
 
 
 def single(step: Statement) -> Plan[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import asyncpg
 import psycopg
@@ -159,3 +160,25 @@ def test_a_hidden_error_counts_as_one(scene: Scene, kind: type[Projection]) -> N
     assert projector.halted
     assert scene.one('SELECT "offset" FROM _mainstem.projection_halts') == 1
     assert len(scene.rows("SELECT 1 FROM journal")) == 1
+
+
+class Yielding(Projection):
+    """A handler that is a generator by mistake."""
+
+    name = "yielding"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> Iterator[None]:
+        """Does nothing when it is called."""
+        tx.execute("INSERT INTO journal (id) VALUES (%s)", (event.id,))
+        yield
+
+
+def test_a_handler_that_has_not_begun_is_no_success(scene: Scene) -> None:
+    """A generator that nobody runs would be an event skipped."""
+    definition = scene.define(Yielding)
+    scene.publish([Sold(number=0)], partition=0)
+    projector = scene.drain(definition)
+
+    assert projector.halted
+    assert scene.rows("SELECT 1 FROM journal") == []
