@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -48,8 +49,13 @@ def reach(shop: Shop, group: str, partition: int, offset: int, events: int = 0) 
 
 
 def ends(shop: Shop) -> dict[int, int]:
-    """Where the partitions end for readers."""
-    return Topics(shop.kafka).ends(shop.topic, PARTITIONS, committed=True)
+    """Where the partitions end, once the commit is marked in each of them: it takes a moment."""
+    topics, until_s = Topics(shop.kafka), time.monotonic() + MINUTE_S
+    while (found := topics.ends(shop.topic, PARTITIONS)) != topics.ends(
+        shop.topic, PARTITIONS, committed=True
+    ):
+        assert time.monotonic() < until_s, "the commit was not marked"
+    return found
 
 
 def said(shop: Shop, capsys: pytest.CaptureFixture[str], *options: str) -> str:
