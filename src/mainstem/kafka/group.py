@@ -13,16 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from confluent_kafka import Consumer, TopicPartition
 
-from mainstem.kafka.consumer import (
-    FETCH_WAIT_MS,
-    LOG_LEVEL,
-    PREFETCH_KILOBYTES_MAX,
-    PREFETCH_PAUSE_MS,
-)
+from mainstem.kafka.clients import FETCH_WAIT_MS, consumer_of
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.partitions import PartitionReader, place_of
@@ -62,7 +57,8 @@ class GroupReader(PartitionReader):
     """One member of a consumer group; for one thread at a time.
 
     Raises UnknownTopic, the refusal `topic-recreated` where Kafka does not hold an offset, and
-    ServerUnavailable; and whatever the listener raises.
+    ServerUnavailable; and whatever the listener raises. `close` leaves the group, and the listener
+    hears of what is given up.
     """
 
     def __init__(
@@ -74,7 +70,9 @@ class GroupReader(PartitionReader):
         options: GroupOptions | None = None,
     ) -> None:
         """Join the group; the first partitions come with one of the next batches."""
-        super().__init__(member(kafka, group, options or GroupOptions()), f"a member of {group}")
+        super().__init__(
+            member(kafka, group, options or GroupOptions()), f"reading as a member of {group}"
+        )
         self._listener = listener
         with kafka_errors(f"joining the group {group}"):
             self._consumer.subscribe(
@@ -83,10 +81,6 @@ class GroupReader(PartitionReader):
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
-
-    def close(self) -> None:
-        """Leave the group; the listener hears of what is given up. Twice is fine."""
-        super().close()
 
     def _on_assign(self, _consumer: Consumer, given: list[TopicPartition]) -> None:
         """Inside of poll: take partitions up where the listener says."""
@@ -121,30 +115,16 @@ class GroupReader(PartitionReader):
 
 
 def member(kafka: KafkaSettings, group: str, options: GroupOptions) -> Consumer:
-    """A consumer that joins groups, sees committed messages only and moves no offset by itself."""
-    static: dict[str, Any] = {"group_instance_id": options.instance} if options.instance else {}
-    settings = kafka.config(
-        group_id=group,
-        isolation_level="read_committed",
+    """A consumer of ours that joins a group."""
+    more: dict[str, str | int] = {"group_instance_id": options.instance} if options.instance else {}
+    return consumer_of(
+        kafka,
+        group,
+        fetch_wait_ms=FETCH_WAIT_MS,
         partition_assignment_strategy="cooperative-sticky",
         session_timeout_ms=round(options.session_timeout_s * 1000),
         heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, round(options.session_timeout_s * 1000 / 3)),
         max_poll_interval_ms=round(options.poll_max_s * 1000),
-        enable_auto_commit=False,
-        enable_auto_offset_store=False,
-        auto_offset_reset="error",
-        enable_partition_eof=True,
-        queued_max_messages_kbytes=PREFETCH_KILOBYTES_MAX,
-        fetch_queue_backoff_ms=PREFETCH_PAUSE_MS,
-        fetch_wait_max_ms=FETCH_WAIT_MS,
-        **static,
+        topic_metadata_refresh_interval_ms=METADATA_AGE_S * 1000,
+        **more,
     )
-    with kafka_errors("starting a consumer"):
-        # `topic.metadata.refresh` is what a pattern's new topics are noticed by.
-        return Consumer(
-            {
-                **settings,
-                "log_level": LOG_LEVEL,
-                "topic.metadata.refresh.interval.ms": METADATA_AGE_S * 1000,
-            }
-        )

@@ -30,7 +30,7 @@ from mainstem.errors import (
     WrongKeyType,
 )
 from mainstem.event import NO_ROW, Event, StoredEvent, Whereabouts, arrived_event
-from mainstem.kafka.consumer import ABSENT, REQUEST_TIMEOUT_S, unknown
+from mainstem.kafka.clients import ABSENT, REQUEST_TIMEOUT_S, unknown
 from mainstem.kafka.failures import REFUSED, TOO_LARGE, failure, kafka_errors
 from mainstem.kafka.producer import (
     ANY_PARTITION,

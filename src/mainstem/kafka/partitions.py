@@ -2,9 +2,11 @@
 
 Theory of operation. One librdkafka consumer, for one thread. What is read of a partition is what
 is committed in Kafka. There is no reset: an offset that Kafka does not hold (any more) is an error.
-A partition's place is `reached`: one past the last offset that was handed out, or where the broker
-reported the end. Partitions are taken up and given up one by one, so the same reader serves those
-that are given by hand and those that a group hands out.
+librdkafka prefetches into a queue bounded by bytes, which is all the back-pressure there needs to
+be: who does not ask for a batch stops the fetching. A partition's place is `reached`: one past the
+last offset that was handed out, or where the broker reported the end. Partitions are taken up and
+given up one by one, so the same reader serves those that are given by hand and those that a group
+hands out.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import Final, NamedTuple, Self, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mainstem.errors import ConfigurationError, MainstemError
-from mainstem.kafka.consumer import (
+from mainstem.kafka.clients import (
     ABSENT,
+    BATCH_EVENTS_MAX,
     FETCH_WAIT_MS,
     OUT_OF_RANGE,
     POLL_S,
@@ -32,7 +35,6 @@ from mainstem.kafka.failures import failure, kafka_errors, superseded
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.refusals import refusal
 
-BATCH_MESSAGES_MAX: Final = 500
 PATTERN: Final = "^"
 """What a name begins with that is a pattern."""
 INTERNAL: Final = "__"
@@ -61,10 +63,10 @@ class PartitionReader:
     ServerUnavailable. After an error some messages may not have been handed out: make a new one.
     """
 
-    def __init__(self, consumer: Consumer, name: str) -> None:
-        """Read with this consumer; no partition is at hand yet."""
+    def __init__(self, consumer: Consumer, doing: str) -> None:
+        """Read with this consumer; no partition is at hand yet. Errors say what it was `doing`."""
         self._consumer = consumer
-        self._doing = f"reading as {name}"
+        self._doing = doing
         self._raised: Exception | None = None
         self.reached: dict[Place, int] = {}
         """Of each partition at hand: one past the last that was handed out, or the end."""
@@ -91,7 +93,7 @@ class PartitionReader:
         with kafka_errors(self._doing):
             first = self._consumer.poll(wait_s)
             # Waiting inside consume() would wait for a full batch, half a second of latency.
-            rest = [] if first is None else self._consumer.consume(BATCH_MESSAGES_MAX - 1, 0)
+            rest = [] if first is None else self._consumer.consume(BATCH_EVENTS_MAX - 1, 0)
         if (error := self._raised) is not None:
             self._raised = None
             raise error
@@ -217,10 +219,17 @@ class HandReader(PartitionReader):
     """Reads all partitions of some topics, given by hand: no group, nothing shared."""
 
     def __init__(
-        self, kafka: KafkaSettings, topics: Sequence[str], *, fetch_wait_ms: int = FETCH_WAIT_MS
+        self,
+        kafka: KafkaSettings,
+        topics: Sequence[str],
+        *,
+        fetch_wait_ms: int = FETCH_WAIT_MS,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         """Look up which partitions there are; UnknownTopic. None is at hand before `take_up`."""
-        super().__init__(consumer_of(kafka, fetch_wait_ms=fetch_wait_ms), ", ".join(topics))
+        consumer = consumer_of(kafka, fetch_wait_ms=fetch_wait_ms)
+        super().__init__(consumer, f"reading {', '.join(topics)}")
+        self._request_timeout_s = request_timeout_s
         try:
             self.known = self._partitions(topics)
         except MainstemError:
@@ -245,13 +254,13 @@ class HandReader(PartitionReader):
         return [
             Place(name, partition)
             for name in sorted(names)
-            for partition in range(partition_count(self._consumer, name, REQUEST_TIMEOUT_S))
+            for partition in range(partition_count(self._consumer, name, self._request_timeout_s))
         ]
 
     def _fitting(self, pattern: str) -> list[str]:
         """The topics that the pattern fits."""
         with kafka_errors("listing topics"):
-            known = self._consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+            known = self._consumer.list_topics(timeout=self._request_timeout_s).topics
         fits = re.compile(pattern).search
         return [name for name in known if fits(name) and not name.startswith(INTERNAL)]
 

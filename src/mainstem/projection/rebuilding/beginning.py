@@ -8,7 +8,7 @@ from typing import Final
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from mainstem.kafka.consumer import unknown
+from mainstem.kafka.clients import unknown
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.failures import kafka_errors
 from mainstem.kafka.settings import KafkaSettings

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final, NamedTuple, Self
 
-from mainstem.kafka.consumer import POLL_S, TopicReader
+from mainstem.kafka.clients import POLL_S
+from mainstem.kafka.consumer import TopicReader
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.projection.batch import Arrival
