@@ -112,10 +112,9 @@ def dead_letters(*, group: str | None, database_url: str, as_json: bool) -> None
     """List events that are set aside; never what is in them."""
     from mainstem.postgres.drivers.sessions import Session
     from mainstem.projection.setaside import statements
-    from mainstem.projection.setaside.repairing import asked
 
     with closing(Session(database_url)) as session:
-        rows = session.run(lambda _scope: asked(statements.listing(group, LIMIT)))
+        rows = session.ask(statements.listing(group, LIMIT))
     if as_json:
         for row in rows:
             data_json(as_object(row))

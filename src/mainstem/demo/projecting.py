@@ -11,7 +11,6 @@ from mainstem.demo.revenue import Cell, Sum
 from mainstem.demo.settings import Place
 from mainstem.postgres.drivers.sessions import Session
 from mainstem.postgres.statements import Statement
-from mainstem.projection.transactions import single
 
 APPLICATION = "mainstem-demo-projection"
 CLASS = "mainstem.demo.read_model:RevenueByCountryAndMonth"
@@ -81,12 +80,12 @@ class ProjectionWatch:
 
     def tables(self) -> Tables:
         """Both tables as they are now; the projection must have ended."""
-        self._session.run(lambda _scope: single(statements.NUMBER_FUNCTION))
+        self._session.ask(statements.NUMBER_FUNCTION)
         expected = self._rows(statements.event_table_revenue(self._place.topic))
         return Tables(cells(self._rows(statements.PROJECTED_REVENUE)), cells(expected))
 
     def _rows(self, statement: Statement) -> list[tuple[Any, ...]]:
-        return list(self._session.run(lambda _scope: single(statement)))
+        return list(self._session.ask(statement))
 
 
 def group(place: Place) -> str:

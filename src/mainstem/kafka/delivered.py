@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from mainstem.errors import DecodeError
@@ -45,3 +47,11 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         """`order_events[3]`, for people."""
         return f"{self.topic}[{self.partition}]"
+
+
+def by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
+    """The partitions of each topic, as they come."""
+    grouped: dict[str, list[int]] = defaultdict(list)
+    for topic, partition in places:
+        grouped[topic].append(partition)
+    return grouped

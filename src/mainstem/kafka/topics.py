@@ -60,6 +60,13 @@ class TopicFacts(NamedTuple):
     """No record was ever written to it."""
 
 
+class TopicShape(NamedTuple):
+    """What the cluster says of a topic at once."""
+
+    topic_id: str
+    partitions: int
+
+
 class Topics:
     """Topics of one cluster; every method raises ServerUnavailable or a Refusal on failure."""
 
@@ -100,38 +107,22 @@ class Topics:
 
     def describe(self, names: Iterable[str], *, with_ends: bool = True) -> dict[str, TopicFacts]:
         """The facts of those topics that exist; without ends `empty` is left False."""
-        described = {}
+        shapes = self.shapes(names)
         with kafka_errors("describing topics"):
-            existing = self._names()
-            wanted = [name for name in names if name in existing]
-            if not wanted:
-                return {}
-            futures = self._admin.describe_topics(TopicCollection(wanted))
-            settings = self._settings(wanted)
-            for name, future in futures.items():
-                facts = future.result(self._timeout_s)
-                described[name] = TopicFacts(
-                    name,
-                    str(facts.topic_id),
-                    len(facts.partitions),
-                    settings[name],
-                    empty=with_ends and not any(self.ends(name, len(facts.partitions)).values()),
-                )
-        return described
+            settings = self._settings(shapes) if shapes else {}
+        return {
+            name: TopicFacts(
+                name,
+                shape.topic_id,
+                shape.partitions,
+                settings[name],
+                empty=with_ends and not any(self.ends(name, shape.partitions).values()),
+            )
+            for name, shape in shapes.items()
+        }
 
-    def ends(self, topic: str, partitions: int, *, committed: bool = False) -> dict[int, int]:
-        """The end offset of each partition; `committed`: the last stable offset instead."""
-        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        asked = {TopicPartition(topic, number): LATEST for number in range(partitions)}
-        with kafka_errors(f"asking for the end of {topic}"):
-            futures = self._admin.list_offsets(asked, isolation_level=isolation)
-            return {
-                partition.partition: future.result(self._timeout_s).offset
-                for partition, future in futures.items()
-            }
-
-    def ids(self, names: Iterable[str]) -> dict[str, str]:
-        """The id of each topic, which changes when it is deleted and created; UnknownTopic."""
+    def shapes(self, names: Iterable[str]) -> dict[str, TopicShape]:
+        """Id and size of those topics that exist."""
         wanted = list(names)
         if not wanted:
             return {}
@@ -139,21 +130,51 @@ class Topics:
         with kafka_errors("describing topics"):
             for name, future in self._admin.describe_topics(TopicCollection(wanted)).items():
                 try:
-                    found[name] = str(future.result(self._timeout_s).topic_id)
+                    told = future.result(self._timeout_s)
                 except KafkaException as error:
                     if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                         raise
-                    raise UnknownTopic(
-                        f"Kafka has no topic {name!r} (any more)",
-                        hint="create it, or let the replicator do so: mainstem replicate",
-                    ) from error
+                else:
+                    found[name] = TopicShape(str(told.topic_id), len(told.partitions))
         return found
 
-    def offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
-        """What `spec` asks for of each, as read_committed consumers see it; -1 for none."""
+    def ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each topic, which changes when it is deleted and created; UnknownTopic."""
+        wanted = list(names)
+        shapes = self.shapes(wanted)
+        for name in wanted:
+            if name not in shapes:
+                raise UnknownTopic(
+                    f"Kafka has no topic {name!r} (any more)",
+                    hint="create it, or let the replicator do so: mainstem replicate",
+                )
+        return {name: shapes[name].topic_id for name in wanted}
+
+    def ends(self, topic: str, partitions: int, *, committed: bool = False) -> dict[int, int]:
+        """The end offset of each partition; `committed`: the last stable offset instead."""
+        places = [Place(topic, number) for number in range(partitions)]
+        found = self.offsets(places, LATEST, committed=committed)
+        return {place.partition: offset for place, offset in found.items()}
+
+    def all_ends(self, names: Iterable[str], *, committed: bool = False) -> dict[Place, int]:
+        """As `ends`, of every partition of those topics that exist."""
+        places = [
+            Place(name, number)
+            for name, shape in self.shapes(names).items()
+            for number in range(shape.partitions)
+        ]
+        return self.offsets(places, LATEST, committed=committed)
+
+    def offsets(
+        self, places: Iterable[Place], spec: OffsetSpec, *, committed: bool = True
+    ) -> dict[Place, int]:
+        """What `spec` asks for of each, -1 for none; `committed`: as read_committed consumers."""
         asked = {TopicPartition(*place): spec for place in places}
+        if not asked:
+            return {}
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         with kafka_errors("asking for offsets"):
-            futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+            futures = self._admin.list_offsets(asked, isolation_level=isolation)
             return {
                 Place(each.topic, each.partition): future.result(self._timeout_s).offset
                 for each, future in futures.items()

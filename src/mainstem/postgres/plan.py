@@ -26,6 +26,11 @@ Step: TypeAlias = Statement | Call
 Plan: TypeAlias = Generator[Step, Any, T]
 
 
+def asking(statement: Statement) -> Plan[Any]:
+    """A plan of one statement; its answer."""
+    return (yield statement)
+
+
 class Scope(NamedTuple):
     """The connection that a plan runs on, as far as plans care."""
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from mainstem.errors import UnknownTopic
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.topics import Topics
 from mainstem.postgres.drivers.sessions import Session
-from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement
 from mainstem.projection.definition import Definition
 from mainstem.projection.lane import Lane
-from mainstem.projection.offsets import Reached, TopicIdentity, loading
+from mainstem.projection.offsets import Reached, loading
 from mainstem.projection.points import Point, Probe
 from mainstem.projection.portion import Holding
 from mainstem.projection.reporting import Counters
@@ -74,32 +71,26 @@ class Assignment:
         """Begin partitions where their offsets are now; the next offset of each."""
         self._generation += 1
         starts: dict[Place, int] = {}
-        by_topic: dict[str, list[int]] = defaultdict(list)
-        for place in places:
-            by_topic[place.topic].append(place.partition)
-        for topic, partitions in by_topic.items():
-            identity = TopicIdentity(topic, self.topic_ids[topic])
-            for partition, reached in self._load(identity, partitions).items():
-                place = Place(topic, partition)
-                self.generations[place] = self._generation
-                self.lane(place).take_up({place: self._holding(identity, reached)})
-                self.starts[place] = starts[place] = reached.offset + 1
+        for place, reached in self._load(places).items():
+            topic_id = self.topic_ids[place.topic]
+            holding = Holding(topic_id, reached.offset, reached.position, self._generation)
+            self.generations[place] = self._generation
+            self.lane(place).take_up({place: holding})
+            self.starts[place] = starts[place] = reached.offset + 1
         return starts
 
     def check_topics(self) -> None:
         """Raise the refusal where a topic is no longer the one that was read."""
-        described = self._topics.describe(self.topic_ids, with_ends=False)
-        for topic, topic_id in self.topic_ids.items():
-            found = described.get(topic)
-            if found is not None and found.topic_id != topic_id:
+        for topic, shape in self._topics.shapes(self.topic_ids).items():
+            if shape.topic_id != (former := self.topic_ids[topic]):
                 raise refusal(
                     "projection-topic-recreated",
-                    f"{topic} was read with id {topic_id}, and has id {found.topic_id} now",
+                    f"{topic} was read with id {former}, and has id {shape.topic_id} now",
                 )
 
     def halts(self) -> frozenset[Place]:
         """Partitions that are noted to stand still; an operator may have cleared some."""
-        rows = self._session.run(lambda _scope: asked(halts(self._seat.group)))
+        rows = self._session.ask(halts(self._seat.group))
         return frozenset(Place(topic, partition) for topic, partition, _ in rows)
 
     def ends(self, *, committed: bool) -> dict[Place, int]:
@@ -108,55 +99,24 @@ class Assignment:
         A commit is marked in one partition after another, so that a committed event may still be
         hidden for a moment: only the other ends take everything in.
         """
-        found = self._topics.describe(self._definition.topics, with_ends=False)
-        return {
-            Place(topic, partition): end
-            for topic, facts in found.items()
-            for partition, end in self._topics.ends(
-                topic, facts.partitions, committed=committed
-            ).items()
-        }
+        return self._topics.all_ends(self._definition.topics, committed=committed)
 
     def done(self, places: Iterable[Place]) -> dict[Place, int]:
         """The last offset that is done with in these partitions, whoever did it."""
-        by_topic: dict[str, list[int]] = defaultdict(list)
-        for place in places:
-            by_topic[place.topic].append(place.partition)
-        self._identify(set(by_topic) - set(self.topic_ids))
-        return {
-            Place(topic, partition): reached.offset
-            for topic, partitions in by_topic.items()
-            for partition, reached in self._load(
-                TopicIdentity(topic, self.topic_ids[topic]), partitions
-            ).items()
-        }
+        wanted = list(places)
+        self._identify({place.topic for place in wanted} - set(self.topic_ids))
+        return {place: reached.offset for place, reached in self._load(wanted).items()}
 
-    def _load(self, identity: TopicIdentity, partitions: Sequence[int]) -> Mapping[int, Reached]:
-        return self._session.run(
-            lambda _scope: loading(self._definition, self._seat.group, identity, partitions)
-        )
-
-    def _holding(self, identity: TopicIdentity, reached: Reached) -> Holding:
-        return Holding(identity.topic_id, reached.offset, reached.position, self._generation)
+    def _load(self, places: Iterable[Place]) -> Mapping[Place, Reached]:
+        table, group = self._definition.offsets, self._seat.group
+        return self._session.run(lambda _scope: loading(table, group, self.topic_ids, places))
 
     def _identify(self, topics: Iterable[str]) -> None:
-        """Look the ids of topics up, anew at each assignment."""
-        wanted = list(topics)
-        described = self._topics.describe(wanted, with_ends=False)
-        if missing := sorted(set(wanted) - set(described)):
-            raise UnknownTopic(
-                f"Kafka has no topic {', '.join(missing)}",
-                hint="the replicator creates it as soon as it runs: mainstem replicate",
-            )
-        self.topic_ids.update({topic: described[topic].topic_id for topic in wanted})
+        """Look the ids of topics up, anew at each assignment; UnknownTopic."""
+        self.topic_ids.update(self._topics.ids(topics))
 
     def _by_lane(self, places: Iterable[Place]) -> dict[Lane, list[Place]]:
         by_lane: dict[Lane, list[Place]] = defaultdict(list)
         for place in places:
             by_lane[self.lane(place)].append(place)
         return by_lane
-
-
-def asked(statement: Statement) -> Plan[Any]:
-    """A plan of one statement."""
-    return (yield statement)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from mainstem.errors import MainstemError
 from mainstem.event import Position, StoredEvent
-from mainstem.kafka.delivered import Delivered
+from mainstem.kafka.delivered import Delivered, Place
 
 
 class Arrival(NamedTuple):
@@ -31,6 +31,11 @@ class Move(NamedTuple):
     position: Position | None
     """Of the last event, where it carries one."""
     events: int
+
+    @property
+    def place(self) -> Place:
+        """Its partition."""
+        return Place(self.topic, self.partition)
 
 
 class Batch(NamedTuple):

@@ -6,11 +6,10 @@ transaction of the rows that the batch became, by compare-and-set, as a projecto
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
-from mainstem.errors import UnknownTopic
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.kafka.topics import Topics
@@ -20,7 +19,7 @@ from mainstem.postgres.plan import Plan
 from mainstem.projection import statements
 from mainstem.projection.batch import Move
 from mainstem.projection.errors import OffsetsMoved
-from mainstem.projection.offsets import TopicIdentity, loaded
+from mainstem.projection.offsets import loading
 
 
 class PostgresOffsets:
@@ -43,22 +42,11 @@ class PostgresOffsets:
 
         Raises UnknownTopic, ServerUnavailable, and the refusal `projection-topic-recreated`.
         """
-        by_topic: dict[str, list[int]] = defaultdict(list)
-        for place in places:
-            by_topic[place.topic].append(place.partition)
-        described = Topics(self._kafka).describe(by_topic, with_ends=False)
-        starts: dict[Place, int] = {}
-        session = Session(self._dsn)
-        try:
-            for topic, partitions in by_topic.items():
-                if topic not in described:
-                    raise UnknownTopic(f"Kafka has no topic {topic}")
-                identity = TopicIdentity(topic, described[topic].topic_id)
-                self._topic_ids[topic] = identity.topic_id
-                starts |= self._load(session, identity, partitions)
-        finally:
-            session.close()
-        return starts
+        self._topic_ids.update(Topics(self._kafka).ids({place.topic for place in places}))
+        with closing(Session(self._dsn)) as session:
+            found = session.run(lambda _scope: loading(None, self._group, self._topic_ids, places))
+        self._done.update({place: reached.offset for place, reached in found.items()})
+        return {place: reached.offset + 1 for place, reached in found.items()}
 
     def save(self, offsets: Mapping[Place, int], *, within: Within) -> None:
         """Move the offsets to these next ones in the caller's transaction; OffsetsMoved."""
@@ -67,17 +55,6 @@ class PostgresOffsets:
     async def save_async(self, offsets: Mapping[Place, int], *, within: AsyncWithin) -> None:
         """As `save`, for asyncio."""
         await lend_async(within).run(lambda _scope: self._moving(offsets))
-
-    def _load(
-        self, session: Session, identity: TopicIdentity, partitions: Sequence[int]
-    ) -> dict[Place, int]:
-        found = session.run(lambda _scope: loaded(self._group, identity, partitions))
-        starts = {}
-        for partition, reached in found.items():
-            place = Place(identity.topic, partition)
-            self._done[place] = reached.offset
-            starts[place] = reached.offset + 1
-        return starts
 
     def _moving(self, offsets: Mapping[Place, int]) -> Plan[None]:
         moves = [

@@ -251,8 +251,8 @@ class Lane:
             self._trouble.settle()
             held = {portion.place for portion in portions if self._held(portion)}
             for move in batch.moves:
-                if (place := Place(move.topic, move.partition)) in held:
-                    holding = self.holdings[place]
+                if move.place in held:
+                    holding = self.holdings[move.place]
                     holding.done, holding.position = move.reached, move.position
 
     def _count(self, batch: Batch, seconds: float) -> None:

@@ -6,11 +6,12 @@ a member that was taken for dead and wakes up again moves nothing, and its rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mainstem.errors import ConfigurationError
 from mainstem.event import Position, parse_lsn
+from mainstem.kafka.delivered import Place, by_topic
 from mainstem.postgres.plan import Plan
 from mainstem.projection import statements
 from mainstem.projection.batch import Move
@@ -29,13 +30,6 @@ class Reached(NamedTuple):
     """The last offset that is done with, -1 at first."""
     position: Position | None
     """Of the last event that was applied, where it is known."""
-
-
-class TopicIdentity(NamedTuple):
-    """What Kafka says of a topic now."""
-
-    topic: str
-    topic_id: str
 
 
 def registration(definition: Definition, seat: Seat) -> Plan[None]:
@@ -75,24 +69,26 @@ def in_kafka(group: str, database: str, system_id: str) -> str:
 
 
 def loading(
-    definition: Definition, group: str, identity: TopicIdentity, partitions: Sequence[int]
-) -> Plan[Mapping[int, Reached]]:
-    """Where partitions are, beginning those that are new; a Refusal for another topic's offsets."""
-    table = definition.offsets
-    if table is None:
-        return (yield from loaded(group, identity, partitions))
-    rows = yield statements.original_offsets(table, identity.topic, partitions)
-    if missing := set(partitions) - {row[0] for row in rows}:
-        yield statements.begin_original_offsets(table, identity.topic, sorted(missing))
-        rows = yield statements.original_offsets(table, identity.topic, partitions)
-    return {partition: Reached(offset, None) for partition, offset in rows}
+    table: str | None, group: str, topic_ids: Mapping[str, str], places: Iterable[Place]
+) -> Plan[dict[Place, Reached]]:
+    """Where partitions are, beginning those that are new; a Refusal for another topic's offsets.
+
+    `table` is one of the Java original's form, None our own.
+    """
+    found: dict[Place, Reached] = {}
+    for topic, partitions in by_topic(places).items():
+        if table is None:
+            reached = yield from ours(group, topic, topic_ids[topic], partitions)
+        else:
+            reached = yield from originals(table, topic, partitions)
+        found.update({Place(topic, partition): each for partition, each in reached.items()})
+    return found
 
 
-def loaded(
-    group: str, identity: TopicIdentity, partitions: Sequence[int]
+def ours(
+    group: str, topic: str, topic_id: str, partitions: Sequence[int]
 ) -> Plan[Mapping[int, Reached]]:
-    """As `loading`, from our own table."""
-    topic, topic_id = identity
+    """Where partitions of a topic are, by our own table."""
     rows = yield statements.offsets(group, topic, partitions)
     # Only what is missing: an INSERT waits for the transaction of a member that is frozen.
     if missing := set(partitions) - {row[0] for row in rows}:
@@ -110,6 +106,15 @@ def loaded(
         partition: Reached(offset, position(lsn, ordinal))
         for partition, _known, offset, lsn, ordinal in rows
     }
+
+
+def originals(table: str, topic: str, partitions: Sequence[int]) -> Plan[Mapping[int, Reached]]:
+    """Where partitions of a topic are, by a table of the Java original's form."""
+    rows = yield statements.original_offsets(table, topic, partitions)
+    if missing := set(partitions) - {row[0] for row in rows}:
+        yield statements.begin_original_offsets(table, topic, sorted(missing))
+        rows = yield statements.original_offsets(table, topic, partitions)
+    return {partition: Reached(offset, None) for partition, offset in rows}
 
 
 def moving(definition: Definition, group: str, moves: Sequence[Move]) -> Plan[None]:

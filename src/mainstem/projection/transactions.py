@@ -24,8 +24,7 @@ from mainstem.errors import (
 )
 from mainstem.postgres.drivers.lending import lend, lend_async
 from mainstem.postgres.drivers.loop import drive, drive_async
-from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement
+from mainstem.postgres.plan import asking
 from mainstem.projection.applying import Application, Handle
 from mainstem.projection.errors import CutOff, HandlerFailed, OffsetsMoved
 from mainstem.projection.kinds.address import Address
@@ -111,7 +110,7 @@ def performer(tx: Any) -> Callable[[Any], Any]:
                 return done(step.handler.call(step.events, tx))
             except Exception as error:
                 raise failed(step, error) from error
-        return lent.run(lambda _scope: single(step))
+        return lent.run(lambda _scope: asking(step))
 
     return perform
 
@@ -132,7 +131,7 @@ def async_performer(tx: Any) -> Callable[[Any], Any]:
                     raise
                 # Of a task of the handler's own: nobody has cancelled this one.
                 raise failed(step, TimeoutError("the handler was cancelled")) from error
-        return await lent.run(lambda _scope: single(step))
+        return await lent.run(lambda _scope: asking(step))
 
     return perform
 
@@ -147,11 +146,6 @@ def done(result: Any) -> Any:
             hint="a plain handler is a def without yield; what it wraps must not be a coroutine",
         )
     return result
-
-
-def single(step: Statement) -> Plan[Any]:
-    """A plan of one statement."""
-    return (yield step)
 
 
 def failed(step: Handle, error: Exception) -> HandlerFailed:

@@ -9,7 +9,6 @@ from mainstem.errors import MainstemError
 from mainstem.kafka.delivered import Place
 from mainstem.postgres.drivers.sessions import Session
 from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement
 from mainstem.projection.applying import Sifting
 from mainstem.projection.batch import Arrival, Batch
 from mainstem.projection.errors import HandlerFailed
@@ -42,7 +41,7 @@ class Trouble:
 
     def behind(self, batch: Batch) -> Sifting | None:
         """What sets aside events that must wait behind others of their key; None: nothing waits."""
-        unknown = frozenset(Place(move.topic, move.partition) for move in batch.moves)
+        unknown = frozenset(move.place for move in batch.moves)
         unknown -= self._clear
         self._seen_clear = frozenset()
         return self._sift(batch, unknown) if unknown else None
@@ -60,7 +59,7 @@ class Trouble:
         """What sets the one event of the batch aside; None: its partition halts instead."""
         if not deciding.sets_aside(self._policy):
             return None
-        self.forget(Place(move.topic, move.partition) for move in batch.moves)
+        self.forget(move.place for move in batch.moves)
         at = batch.arrivals[0].delivered.place
         self._reporter.note(f"{self._group}: set aside {at}: {failed.message}")
         return setting_aside(self._group, batch, trouble_of(failed.reason, attempts))
@@ -78,7 +77,7 @@ class Trouble:
         )
         # A server that is away must not turn a halted partition into a failed process.
         with contextlib.suppress(MainstemError):
-            self._session.run(lambda _scope: asked(statement))
+            self._session.ask(statement)
 
     def close(self) -> None:
         """Close its connection."""
@@ -88,8 +87,3 @@ class Trouble:
         found = yield from sifting(self._group, batch, unknown)
         self._seen_clear = found.clear
         return found.arrivals
-
-
-def asked(statement: Statement) -> Plan[None]:
-    """A plan of one statement."""
-    yield statement

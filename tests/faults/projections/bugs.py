@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from mainstem.kafka.delivered import Place
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.postgres.plan import Plan
 from mainstem.postgres.statements import Statement
@@ -17,7 +18,7 @@ from mainstem.projection.batch import Batch, Move
 from mainstem.projection.definition import Definition
 from mainstem.projection.errors import HandlerFailed
 from mainstem.projection.lane import Lane
-from mainstem.projection.offsets import Reached, TopicIdentity, moving
+from mainstem.projection.offsets import Reached, moving
 from mainstem.projection.points import Point
 from mainstem.projection.portion import Portion
 
@@ -93,16 +94,11 @@ def stale_offsets() -> None:
     The compare-and-set would stop it, so this bug goes with the first one.
     """
     no_cas()
-    load, known = Assignment._load, dict[tuple[str, int], Reached]()
+    load, known = Assignment._load, dict[Place, Reached]()
 
-    def remembered(
-        self: Assignment, identity: TopicIdentity, partitions: Sequence[int]
-    ) -> Mapping[int, Reached]:
-        found = load(self, identity, partitions)
-        return {
-            partition: known.setdefault((identity.topic, partition), reached)
-            for partition, reached in found.items()
-        }
+    def remembered(self: Assignment, places: Iterable[Place]) -> Mapping[Place, Reached]:
+        found = load(self, places)
+        return {place: known.setdefault(place, reached) for place, reached in found.items()}
 
     Assignment._load = remembered  # type: ignore[method-assign]  # the bug
 

@@ -24,7 +24,7 @@ from mainstem.errors import (
 )
 from mainstem.postgres import naming
 from mainstem.postgres.archive import statements
-from mainstem.postgres.archive.confirming import Line, asked, check_line, wait_for_line
+from mainstem.postgres.archive.confirming import Line, check_line, wait_for_line
 from mainstem.postgres.archive.files import Digest, Row, Tally, digest_of, write_month
 from mainstem.postgres.archive.folders import files_of, free_name, keep, publish, workplace
 from mainstem.postgres.drivers.failures import mapped
@@ -33,7 +33,7 @@ from mainstem.postgres.migration.months import Month
 from mainstem.postgres.migration.partitions import existing_months, partitioned
 from mainstem.postgres.migration.statements import has_trigger
 from mainstem.postgres.migration.steps import each
-from mainstem.postgres.plan import Plan
+from mainstem.postgres.plan import Plan, asking
 from mainstem.postgres.table import EventTable
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def move(
     same = [file for file in files_of(settings.folder, topic, month.text) if holds(file, written)]
     if not settings.replicated:
         wait_for_line(connection, settings.line, settings.timeout_s)
-    guarded = bool(run(connection, asked(has_trigger(table.oid))))
+    guarded = bool(run(connection, asking(has_trigger(table.oid))))
     with mapped(), connection.transaction():
         lock(connection, topic)
         check_unchanged(connection, topic, month, written, guarded=guarded)
@@ -131,7 +131,7 @@ def holds(file: Path, written: Digest) -> bool:
 @contextmanager
 def alone(connection: psycopg.Connection[Any], topic: str, month: Month) -> Iterator[None]:
     """Keep other archives of the month away; ServerUnavailable if one is at work."""
-    if not run(connection, asked(statements.try_lock(topic, month)))[0][0]:
+    if not run(connection, asking(statements.try_lock(topic, month)))[0][0]:
         raise ServerUnavailable(
             f"another session archives {month.text} of {topic}", hint="wait until it has ended"
         )
@@ -140,7 +140,7 @@ def alone(connection: psycopg.Connection[Any], topic: str, month: Month) -> Iter
     finally:
         # A connection that broke has given its locks back.
         with suppress(ServerUnavailable):
-            run(connection, asked(statements.unlock(topic, month)))
+            run(connection, asking(statements.unlock(topic, month)))
 
 
 def archivable(topic: str, month: Month) -> Plan[EventTable]:
@@ -164,7 +164,7 @@ def archivable(topic: str, month: Month) -> Plan[EventTable]:
 def rows(connection: psycopg.Connection[Any], topic: str, month: Month) -> Iterator[list[Row]]:
     """The month's rows in the order of their ids, in chunks."""
     after = statements.FIRST_ID
-    while chunk := run(connection, asked(statements.rows(topic, month, after))):
+    while chunk := run(connection, asking(statements.rows(topic, month, after))):
         yield chunk
         after = chunk[-1][0]
 
@@ -191,7 +191,7 @@ def check_unchanged(
     connection: psycopg.Connection[Any], topic: str, month: Month, written: Digest, *, guarded: bool
 ) -> None:
     """The month is still what was written; ServerUnavailable if events came meanwhile."""
-    same = tuple(run(connection, asked(statements.size(topic, month)))[0]) == written[:2]
+    same = tuple(run(connection, asking(statements.size(topic, month)))[0]) == written[:2]
     if same and not guarded:
         tally = Tally()
         for chunk in rows(connection, topic, month):

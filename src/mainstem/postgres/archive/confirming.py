@@ -14,8 +14,8 @@ from mainstem.postgres.archive import statements
 from mainstem.postgres.drivers.failures import mapped
 from mainstem.postgres.drivers.psycopg import run
 from mainstem.postgres.options import DEFAULT_PUBLICATION
-from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement, publishes
+from mainstem.postgres.plan import Plan, asking
+from mainstem.postgres.statements import publishes
 from mainstem.wal.slots import Slot, inspect_slot
 from mainstem.wal.statements import PLUGIN
 
@@ -57,14 +57,14 @@ def check_line(connection: psycopg.Connection[Any], topic: str, line: Line) -> N
 
 def of_publication(topic: str, line: Line) -> Plan[list[Any]]:
     """Whether the line's publication holds the topic."""
-    return asked(publishes(line.publication, topic))
+    return asking(publishes(line.publication, topic))
 
 
 def live_slot(connection: psycopg.Connection[Any], line: Line) -> Slot:
     """The line's slot; ConfigurationError if it is none that a replicator can read here."""
     with mapped():
         slot = inspect_slot(connection, line.slot)
-    database = run(connection, asked(statements.DATABASE))[0][0]
+    database = run(connection, asking(statements.DATABASE))[0][0]
     if slot is None or (slot.plugin, slot.database) != (PLUGIN, database):
         raise ConfigurationError(
             f"no replication slot {line.slot} in the database {database}"
@@ -78,7 +78,7 @@ def live_slot(connection: psycopg.Connection[Any], line: Line) -> Slot:
 
 def wait_for_line(connection: psycopg.Connection[Any], line: Line, timeout_s: float) -> None:
     """Return once the line's slot has confirmed what is committed now; ServerUnavailable."""
-    lsn = parse_lsn(run(connection, asked(statements.MARK))[0][0])
+    lsn = parse_lsn(run(connection, asking(statements.MARK))[0][0])
     deadline = time.monotonic() + timeout_s
     while live_slot(connection, line).confirmed_flush_lsn < lsn:
         if time.monotonic() > deadline:
@@ -88,9 +88,3 @@ def wait_for_line(connection: psycopg.Connection[Any], line: Line, timeout_s: fl
                 hint="let mainstem replicate run, then archive the month again",
             )
         threading.Event().wait(POLL_S)
-
-
-def asked(statement: Statement) -> Plan[list[Any]]:
-    """The rows that a statement answers."""
-    found: list[Any] = yield statement
-    return found

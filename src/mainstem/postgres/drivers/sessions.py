@@ -36,8 +36,8 @@ from mainstem.postgres.drivers.psycopg import (
     scope,
 )
 from mainstem.postgres.drivers.sqlstates import closed_store
-from mainstem.postgres.plan import Plan, Scope
-from mainstem.postgres.statements import SET_UP
+from mainstem.postgres.plan import Plan, Scope, asking
+from mainstem.postgres.statements import SET_UP, Statement
 
 T = TypeVar("T")
 
@@ -91,6 +91,10 @@ class Session:
             finally:
                 if not fit(cursor):
                     cursor.connection.close()
+
+    def ask(self, statement: Statement) -> Any:
+        """Run one statement; its answer."""
+        return self.run(lambda _scope: asking(statement))
 
     def close(self) -> None:
         """Close the connection; twice is fine."""

@@ -98,8 +98,8 @@ def topics_of(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, Topic]:
     """Those of the topics that Kafka has."""
     topics = Topics(kafka)
     return {
-        name: Topic(facts.topic_id, topics.ends(name, facts.partitions, committed=True))
-        for name, facts in topics.describe(sorted(names), with_ends=False).items()
+        name: Topic(shape.topic_id, topics.ends(name, shape.partitions, committed=True))
+        for name, shape in topics.shapes(names).items()
     }
 
 

@@ -57,7 +57,7 @@ class Standing:
     def take(self, moves: Iterable[Move]) -> None:
         """Note what was committed."""
         for move in moves:
-            self.done[Place(move.topic, move.partition)] = move.reached
+            self.done[move.place] = move.reached
             self.events += move.events
 
 

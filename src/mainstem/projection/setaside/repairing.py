@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mainstem.errors import ConfigurationError, DecodeError
 from mainstem.kafka.consumer import read
@@ -68,15 +68,13 @@ class Repair:
         so no later event of the key can overtake it. Raises the refusal `projection-retired` for a
         version whose tables another one took over.
         """
-        keys = self._session.run(
-            lambda _scope: asked(statements.waiting_keys(self._group, *chosen))
-        )
+        keys = self._session.ask(statements.waiting_keys(self._group, *chosen))
         for topic, partition, key in keys:
             yield self._retry_key(topic, partition, key)
 
     def resume(self, chosen: Chosen) -> list[tuple[str, int]]:
         """Let halted partitions be tried again by the projector that runs; which they are."""
-        rows = self._session.run(lambda _scope: asked(statements.clear_halts(self._group, *chosen)))
+        rows = self._session.ask(statements.clear_halts(self._group, *chosen))
         return [(topic, partition) for topic, partition in rows]
 
     def _retry_key(self, topic: str, partition: int, key: bytes | None) -> Retried:
@@ -96,7 +94,7 @@ class Repair:
 
     def _note(self, letter: Letter, trouble: Trouble) -> None:
         statement = statements.failed_again(self._group, place_of(letter), trouble)
-        self._session.run(lambda _scope: asked(statement))
+        self._session.ask(statement)
 
 
 class Attempt:
@@ -143,15 +141,15 @@ def discard(dsn: str, kafka: KafkaSettings, group: str, place: tuple[str, int, i
     """
     session = Session(dsn)
     try:
-        if session.run(lambda _scope: asked(statements.discard(group, place))):
+        if session.ask(statements.discard(group, place)):
             return "dead letter"
-        halted = session.run(lambda _scope: asked(statements.halts(group)))
+        halted = session.ask(statements.halts(group))
         if tuple(place) not in {tuple(row) for row in halted}:
             raise ConfigurationError(
                 f"nothing of {group} is set aside or halted at {place[0]}[{place[1]}]@{place[2]}",
                 hint="mainstem projection dead-letters, and mainstem projection list",
             )
-        rows = session.run(lambda _scope: asked(statements.offset_of(group, *place[:2])))
+        rows = session.ask(statements.offset_of(group, *place[:2]))
         if not rows:
             raise kept_elsewhere(group)
         letter = fetched(kafka, place, rows[0][0])
@@ -219,8 +217,3 @@ def fetched(kafka: KafkaSettings, place: tuple[str, int, int], after: int) -> Le
 def place_of(letter: Letter) -> tuple[str, int, int]:
     """Topic, partition and offset."""
     return letter.topic, letter.partition, letter.offset
-
-
-def asked(statement: Any) -> Plan[Any]:
-    """A plan of one statement."""
-    return (yield statement)

@@ -25,7 +25,7 @@ class Sifted(NamedTuple):
 def sifting(group: str, batch: Batch, unknown: frozenset[Place]) -> Plan[Sifted]:
     """Set events aside that would overtake others of their key; halts that are passed are over."""
     places = sorted(unknown)
-    moves = {Place(move.topic, move.partition): move.reached for move in batch.moves}
+    moves = {move.place: move.reached for move in batch.moves}
     yield statements.passed(group, places, [moves[place] for place in places])
     rows = yield statements.blocked(group, places)
     keys = {(topic, partition, key) for topic, partition, key in rows}

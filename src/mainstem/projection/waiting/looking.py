@@ -138,7 +138,7 @@ class Looker:
     def _count(self, topic: str) -> int:
         """How many partitions the topic has; the replicator refuses a change."""
         if topic not in self._partitions:
-            self._partitions[topic] = self._topics.describe([topic])[topic].partitions
+            self._partitions[topic] = self._topics.shapes([topic])[topic].partitions
         return self._partitions[topic]
 
     def _standings(self, scope: Scope) -> Plan[dict[Follower, Standings]]:
