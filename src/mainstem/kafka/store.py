@@ -55,8 +55,25 @@ class Store:
         """Create the topic as event topics must be; False if it exists. It waits for Kafka."""
         return create_event_topic(self._kafka, topic, partitions=partitions)
 
-    def _course(self, request: Request) -> Course:
-        """The course of a subscription."""
+    def _course(  # noqa: PLR0913, PLR0917  # What `subscribe` takes.
+        self,
+        topics: str | Sequence[str],
+        group: str | None,
+        offsets: Offsets | Mapping[int, int] | Mapping[Place, int] | str | None,
+        start: Start | None,
+        until: Mapping[int, int] | Mapping[Place, int] | None,
+        options: GroupOptions | None,
+    ) -> Course:
+        """The course of a subscription; ConfigurationError for one that cannot be."""
+        names = (topics,) if isinstance(topics, str) else tuple(topics)
+        request = Request(
+            topics=names,
+            group=group,
+            keeper=keeper_of(names, offsets, group),
+            start=start or (None if group else "earliest"),
+            until=None if until is None else placed(names, until),
+            options=options or GroupOptions(),
+        )
         return Course(self._kafka, self._decoder.another(), request)
 
     def _start(
@@ -164,16 +181,7 @@ class KafkaEventStore(Store):
         before it was given; it is never skipped. An offset that Kafka does not hold any more is
         the refusal `topic-recreated`.
         """
-        names = (topics,) if isinstance(topics, str) else tuple(topics)
-        request = Request(
-            topics=names,
-            group=group,
-            keeper=keeper_of(names, offsets, group),
-            start=start or (None if group else "earliest"),
-            until=None if until is None else placed(names, until),
-            options=options or GroupOptions(),
-        )
-        subscription = Subscription(self._course(request))
+        subscription = Subscription(self._course(topics, group, offsets, start, until, options))
         self._subscriptions = [each for each in self._subscriptions if not each.closed]
         self._subscriptions.append(subscription)
         return subscription
@@ -247,16 +255,8 @@ class AsyncKafkaEventStore(Store):
         options: GroupOptions | None = None,
     ) -> AsyncSubscription:
         """As of KafkaEventStore, for `async for`; read and decoded in a thread of its own."""
-        names = (topics,) if isinstance(topics, str) else tuple(topics)
-        request = Request(
-            topics=names,
-            group=group,
-            keeper=keeper_of(names, offsets, group),
-            start=start or (None if group else "earliest"),
-            until=None if until is None else placed(names, until),
-            options=options or GroupOptions(),
-        )
-        subscription = AsyncSubscription(self._course(request))
+        course = self._course(topics, group, offsets, start, until, options)
+        subscription = AsyncSubscription(course)
         self._subscriptions = [each for each in self._subscriptions if not each.closed]
         self._subscriptions.append(subscription)
         return subscription

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mainstem.event import StoredEvent
 from mainstem.postgres.plan import Plan
-from mainstem.postgres.statements import Statement
 from mainstem.projection.batch import Arrival, Batch
 from mainstem.projection.definition import Definition
 from mainstem.projection.errors import HandlerFailed
@@ -59,7 +58,7 @@ def decoded(arrivals: Iterable[Arrival]) -> list[StoredEvent[Any]]:
 def handling(definition: Definition, events: list[StoredEvent[Any]]) -> Application:
     """Apply events in the transaction that is open."""
     if not definition.handlers:
-        yield from guarded(definition.projection.plan(events))
+        yield from definition.projection.plan(events)
         return
     for handler, some in runs(definition, events):
         if handler.batch:
@@ -67,27 +66,6 @@ def handling(definition: Definition, events: list[StoredEvent[Any]]) -> Applicat
         else:
             for event in some:
                 yield Handle(handler, event)
-
-
-def guarded(plan: Plan[None]) -> Plan[None]:
-    """A projection's own plan, whose errors are those of a handler unless a server raised them."""
-    answer: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            step: Statement | Any = plan.send(answer) if error is None else plan.throw(error)
-        except StopIteration:
-            return
-        except HandlerFailed:
-            raise
-        except Exception as raised:
-            if raised is error:
-                raise
-            raise HandlerFailed(f"it raised {type(raised).__name__}", raised) from raised
-        try:
-            answer, error = (yield step), None
-        except Exception as raised:  # noqa: BLE001  # The plan raises what it cannot use.
-            error = raised
 
 
 def runs(

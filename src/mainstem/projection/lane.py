@@ -105,7 +105,6 @@ class Lane:
 
     def end(self, wait_s: float) -> bool:
         """Finish the transaction that is open, drop the rest; whether it ended in time."""
-        wait_s = 0.0 if self._ending.is_set() else wait_s
         self._ending.set()
         with self._news:
             self._portions.clear()

@@ -119,14 +119,11 @@ class Projector:
             session.run(lambda _scope: registration(self.definition, self.seat))
             furnish(self.definition, self.seat, self._settings.database_url)
             group = session.run(lambda _scope: consumer_group(self.definition, self.seat))
-            lanes = [self._lane(number) for number in range(self._settings.lanes)]
-            # Again at the end of the block, where it comes first; here for what fails before.
-            stack.callback(self._end, lanes)
+            lanes: list[Lane] = []
             topics = Topics(self._settings.kafka)
             assignment = Assignment(
                 self.definition, self.seat, (session, topics), lanes, self._probe
             )
-            self._counters += [assignment.counters, *(lane.counters for lane in lanes)]
             options = GroupOptions(
                 instance=self._settings.instance,
                 session_timeout_s=self._settings.session_timeout_s,
@@ -140,7 +137,10 @@ class Projector:
                     options,
                 )
             )
+            # Partitions come with the first batch. Lanes end before the member leaves its group.
             stack.callback(self._end, lanes)
+            lanes.extend(self._lane(number) for number in range(self._settings.lanes))
+            self._counters += [assignment.counters, *(lane.counters for lane in lanes)]
             tally = Tally(self.seat.group, assignment, lanes, (self._reporter, self._counters))
             self._read(Reading(reader, assignment, lanes, tally, self._stop), once=once)
 
@@ -228,7 +228,8 @@ class Reading:
         self.assignment = assignment
         self._lanes = lanes
         self._tally = tally
-        self._handed: dict[tuple[Place, int], int] = {}
+        self._handed: dict[Place, tuple[int, int]] = {}
+        """Generation of a partition, and the last offset that was handed over in it."""
         self._backlog: list[Fetched] = []
         self._paused: set[Place] = set()
         self._behind_markers = False
@@ -316,7 +317,7 @@ class Reading:
 
     def _put(self, portion: Portion) -> None:
         lane = self.assignment.lane(portion.place)
-        self._handed[portion.place, portion.generation] = portion.reached
+        self._handed[portion.place] = portion.generation, portion.reached
         while not lane.put(portion, ROOM_WAIT_S):
             if self._stop.requested:
                 raise Stopped
@@ -330,5 +331,5 @@ class Reading:
 
     def _done(self, place: Place, generation: int) -> int:
         """The last offset that was handed over, or else was done with when it was taken up."""
-        handed = self._handed.get((place, generation))
-        return self.assignment.starts.get(place, 0) - 1 if handed is None else handed
+        last, handed = self._handed.get(place, (0, -1))
+        return handed if last == generation else self.assignment.starts.get(place, 0) - 1

@@ -20,13 +20,12 @@ from mainstem.errors import (
     MainstemError,
     Refusal,
     ServerUnavailable,
-    TransactionFailed,
 )
 from mainstem.postgres.drivers.lending import lend, lend_async
 from mainstem.postgres.drivers.loop import drive, drive_async
 from mainstem.postgres.plan import asking
 from mainstem.projection.applying import Application, Handle
-from mainstem.projection.errors import CutOff, HandlerFailed, OffsetsMoved
+from mainstem.projection.errors import CutOff, HandlerFailed
 from mainstem.projection.kinds.address import Address
 from mainstem.projection.kinds.desks import AsyncDesk, Desk, desk_of
 from mainstem.projection.kinds.failures import passing
@@ -162,7 +161,7 @@ def classified(error: Exception, *, broken: bool) -> MainstemError | Exception:
         found = ServerUnavailable(f"PostgreSQL broke off ({type(reason).__name__})")
     if handling and isinstance(found, ServerUnavailable):
         return CutOff(found.message)
-    if isinstance(found, (ServerUnavailable, TransactionFailed, OffsetsMoved)):
+    if found is not None:
         return found
     if handling or isinstance(reason, (Refusal, ConfigurationError)):
         return error

@@ -16,7 +16,7 @@ from mainstem.projection.definition import Projection
 from mainstem.projection.handlers import on
 from mainstem.projection.policy import DeadLetter
 from tests.projection.running.journal import KINDS, NAMED
-from tests.projection.running.scene import Returned, Scene, Sold
+from tests.projection.running.scene import Returned, Scene, Sold, until
 
 KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
@@ -182,3 +182,28 @@ def test_a_handler_that_has_not_begun_is_no_success(scene: Scene) -> None:
 
     assert projector.halted
     assert scene.rows("SELECT 1 FROM journal") == []
+
+
+class Impatient(Projection):
+    """Waits for no lock."""
+
+    name = "impatient"
+
+    @on(Sold)
+    def sold(self, event: StoredEvent[Sold], tx: psycopg.Connection) -> None:
+        """Write one down, if the table is free."""
+        tx.execute("SET LOCAL lock_timeout = '20ms'")
+        tx.execute("INSERT INTO journal (id) VALUES (%s)", (event.id,))
+
+
+def test_a_lock_that_is_not_had_in_time_is_no_fault_of_the_event(scene: Scene) -> None:
+    """The table is locked for a while: the batch is tried again, and nothing is set aside."""
+    definition = scene.define(Impatient, DeadLetter())
+    with psycopg.connect(scene.dsn) as other, scene.running(definition):
+        other.execute("LOCK TABLE journal")
+        scene.publish([Sold(number=n) for n in range(3)], partition=0)
+        until(lambda: scene.told.statuses and scene.told.statuses[-1].retries > 1)
+        other.rollback()
+        until(lambda: len(scene.rows("SELECT 1 FROM journal")) == 3)
+
+    assert scene.rows("SELECT 1 FROM _mainstem.dead_letters") == []

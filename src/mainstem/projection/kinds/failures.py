@@ -4,37 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from mainstem.errors import (
-    ConnectionMisused,
-    MainstemError,
-    Retry,
-    ServerUnavailable,
-    TransactionFailed,
-)
-from mainstem.projection.errors import HandlerFailed
+from mainstem.errors import ConnectionMisused, MainstemError, ServerUnavailable, TransactionFailed
+from mainstem.postgres.drivers.sqlstates import Failure, translated
+from mainstem.projection.errors import HandlerFailed, OffsetsMoved
 from mainstem.refusals import refusal
 
-AWAY: Final = ("08", "53", "57P", "58", "XX")
-"""SQLSTATE classes: the connection broke, the server lacks something, or is shutting down."""
-IN_THE_WAY: Final = ("40",)
-"""Other transactions were in the way: a deadlock, or a serialization failure."""
+PASSING: Final = (ServerUnavailable, TransactionFailed, OffsetsMoved)
+"""What a lane goes on from by itself."""
 
 
 def passing(error: BaseException) -> MainstemError | None:
     """Our error where trying again is all there is to do; None where the statement is wrong."""
-    if isinstance(error, MainstemError):
-        return error if error.retry is Retry.LATER else None
+    found = error if isinstance(error, MainstemError) else by_sqlstate(error)
+    return found if isinstance(found, PASSING) else None
+
+
+def by_sqlstate(error: BaseException) -> MainstemError | None:
+    """What PostgreSQL's answer means, as for the store; None where it was not PostgreSQL."""
     sqlstate = sqlstate_of(error)
     if sqlstate is None:
         return None
-    said = f"PostgreSQL gave up: {type(error).__name__} ({sqlstate})"
-    if sqlstate.startswith(AWAY):
-        return ServerUnavailable(said)
-    if sqlstate.startswith(IN_THE_WAY):
-        failed = TransactionFailed(said)
-        failed.conflict = True
-        return failed
-    return None
+    return translated(Failure(type(error).__name__, sqlstate), commits=False)
 
 
 def hidden_error() -> HandlerFailed:
