@@ -8,10 +8,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --quiet
+# The newest Kafka client, without the extra [streams], which holds it back in .venv.
+NEWEST := .venv/newest
+NEWEST_NEEDS := $(addprefix --extra ,psycopg kafka cli stack metrics) --group newest
+NEWEST_TYPED := $(addprefix src/mainstem/,kafka replicator verification) tests/kafka
+NEWEST_TESTED := tests/kafka tests/replicator tests/faults/test_zombies.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test newest check format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +36,15 @@ demo: $(READY) ## Real orders from PostgreSQL into Kafka, with kills and a proof
 test: $(READY) ## All tests, on real servers (ARGS=…)
 	@$(BIN)/python -m pytest $(ARGS)
 
+newest: $(NEWEST)/.ready ## Types and tests of the Kafka side, on the newest client (ARGS=…)
+	$(BIN)/mypy --python-executable $(NEWEST)/bin/python --cache-dir .mypy_cache/newest $(NEWEST_TYPED)
+	$(NEWEST)/bin/python -m pytest $(NEWEST_TESTED) $(ARGS)
+
+$(NEWEST)/.ready: $(READY) requirements/newest.txt
+	@echo "setting up $(NEWEST)" >&2
+	@$(BIN)/python requirements/install.py $(NEWEST) requirements/newest.txt
+	@touch $@
+
 check: $(READY) ## Lint, format, types, layers, spelling and house rules, as in CI
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -45,6 +59,7 @@ format: $(READY) ## Format, and mend what ruff can mend
 
 lock: $(READY) ## Renew requirements/ after a change of dependencies
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --upgrade $(NEWEST_NEEDS) -o requirements/newest.txt pyproject.toml
 	grep '^uv==' requirements/dev.txt | tr -d '\\' | $(COMPILE) -o requirements/uv.txt -
 
 clean: ## Stop development servers; remove .venv, .mainstem, caches and builds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,19 @@ from mainstem.kafka.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from mainstem.stack.stack import Stack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--nightly`: also what takes minutes, or hundreds of megabytes from a network."""
+    parser.addoption("--nightly", action="store_true", help="also run what is marked nightly")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is marked nightly, unless it is asked for; `-m` stays free for users."""
+    if not config.getoption("--nightly"):
+        for item in items:
+            if item.get_closest_marker("nightly"):
+                item.add_marker(pytest.mark.skip(reason="nightly: runs with --nightly"))
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +46,26 @@ def kafka_bootstrap(mainstem_stack: Stack) -> str:
 def kafka(kafka_bootstrap: str) -> KafkaSettings:
     """How to reach Kafka."""
     return KafkaSettings(kafka_bootstrap)
+
+
+@pytest.fixture(scope="session")
+def registry_url(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, kafka: KafkaSettings
+) -> Iterator[str]:
+    """SCHEMA_REGISTRY_URL, else a registry beside the session's servers."""
+    # Few tests want one.
+    from mainstem.stack.stack import Stack, StackSettings  # noqa: PLC0415 - see above
+
+    given = os.environ.get("SCHEMA_REGISTRY_URL")
+    if given:
+        yield given
+        return
+    settings = StackSettings(database_url, kafka.bootstrap, fsync=False)
+    stack = Stack(tmp_path_factory.mktemp("registry"), registry=True, settings=settings)
+    try:
+        yield str(stack.up().registry_url)
+    finally:
+        stack.down(wipe=True)
 
 
 @pytest.fixture

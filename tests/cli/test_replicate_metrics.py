@@ -28,7 +28,8 @@ def shop(fresh_database: str, kafka: KafkaSettings, topic: str) -> Iterator[Shop
 def test_a_replicator_is_ready_once_a_heartbeat_has_gone_round(shop: Shop) -> None:
     """An idle database: unready first, then ready, with metrics; it stops in time."""
     intervals = ("--heartbeat-s", "0.3", "--status-s", "0.3", "--takeover-s", "2")
-    with service(shop, "replicate", "--metrics-port", "0", *intervals) as running:
+    line = f"{shop.topic}_line"
+    with service(shop, "replicate", "--line", line, "--metrics-port", "0", *intervals) as running:
         first = running.get("/health/ready")
         until(lambda: running.ready()["ready"])
         until(lambda: "mainstem_replicator_flushed_lsn" in running.get("/metrics")[1])
@@ -37,8 +38,8 @@ def test_a_replicator_is_ready_once_a_heartbeat_has_gone_round(shop: Shop) -> No
 
     assert first[0] == 503
     assert "no heartbeat came back yet" in first[1]
-    assert 'mainstem_ready{part="line main"} 1.0' in page
-    assert 'mainstem_replicator_events_total{line="main"} 0.0' in page
+    assert f'mainstem_ready{{part="line {line}"}} 1.0' in page
+    assert f'mainstem_replicator_events_total{{line="{line}"}} 0.0' in page
     assert code == 0
     assert seconds < STOP_MAX_S
 

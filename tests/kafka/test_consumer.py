@@ -13,10 +13,10 @@ from mainstem.kafka import KafkaSettings
 from mainstem.kafka.consumer import (
     TopicReader,
     end_offsets,
-    home_partition,
     read,
     visible_end_offsets,
 )
+from mainstem.kafka.partitioner import home_partition
 from tests.kafka.publisher import Publisher, created, record
 
 pytestmark = pytest.mark.stack

@@ -21,7 +21,7 @@ from mainstem.errors import (
 )
 from mainstem.event import NO_ROW, Event
 from mainstem.kafka import AsyncKafkaEventStore, KafkaEventStore, KafkaSettings
-from mainstem.kafka.consumer import home_partition
+from mainstem.kafka.partitioner import home_partition
 from mainstem.kafka.records import message_of
 from mainstem.registry.memory import MemoryRegistry
 from mainstem.wire import Wire

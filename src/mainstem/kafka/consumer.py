@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, murmur2
+from confluent_kafka import OFFSET_BEGINNING
 
 from mainstem.errors import ConfigurationError, MainstemError
 from mainstem.kafka.clients import POLL_S, REQUEST_TIMEOUT_S
@@ -146,8 +146,3 @@ def below(batch: list[Delivered], until: Mapping[int, int] | None) -> list[Deliv
     if until is None:
         return batch
     return [each for each in batch if each.offset < until.get(each.partition, 0)]
-
-
-def home_partition(key: bytes, partitions: int) -> int:
-    """The partition that the shared partitioner (murmur2, as Java's) gives the key."""
-    return murmur2(key, partitions)

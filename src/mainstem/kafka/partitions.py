@@ -20,7 +20,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mainstem.errors import ConfigurationError, MainstemError
 from mainstem.kafka.clients import (
     ABSENT,
-    BATCH_EVENTS_MAX,
     FETCH_WAIT_MS,
     OUT_OF_RANGE,
     POLL_S,
@@ -33,6 +32,7 @@ from mainstem.kafka.clients import (
 from mainstem.kafka.delivered import Delivered, Headers, Place
 from mainstem.kafka.failures import failure, kafka_errors, superseded
 from mainstem.kafka.settings import KafkaSettings
+from mainstem.kafka.taking import is_end, message_place, put_back, take
 from mainstem.refusals import refusal
 
 PATTERN: Final = "^"
@@ -91,13 +91,15 @@ class PartitionReader:
     def runs(self, wait_s: float = POLL_S) -> list[tuple[Place, list[Delivered]]]:
         """As `batch`, each run of messages of one partition by itself."""
         with kafka_errors(self._doing):
-            first = self._consumer.poll(wait_s)
-            # Waiting inside consume() would wait for a full batch, half a second of latency.
-            rest = [] if first is None else self._consumer.consume(BATCH_EVENTS_MAX - 1, 0)
+            taken = take(self._consumer, wait_s)
         if (error := self._raised) is not None:
             self._raised = None
             raise error
-        return self._sorted_out([] if first is None else [first, *rest])
+        runs = self._sorted_out(taken.messages)
+        with kafka_errors(self._doing):
+            for place in taken.miscounted & self.reached.keys():
+                put_back(self._consumer, place, self.reached[place])
+        return runs
 
     def pause(self, places: Iterable[Place]) -> None:
         """Fetch no more of these, until they are resumed or given up."""
@@ -188,9 +190,8 @@ class PartitionReader:
         return runs
 
     def _note(self, error: KafkaError, message: Message) -> None:
-        topic, partition = message.topic() or "", message.partition()
-        place = Place(topic, -1 if partition is None else partition)
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes are spelled so
+        place = message_place(message)
+        if is_end(message):
             if place in self.reached:
                 self.reached[place] = max(self.reached[place], message.offset() or 0)
         elif error.code() in OUT_OF_RANGE:
@@ -200,7 +201,7 @@ class PartitionReader:
                     f"{place} does not hold offset {self.reached[place]} (any more)",
                 )
         elif error.code() in ABSENT:
-            raise unknown(topic)
+            raise unknown(place.topic)
         else:
             self._note_of_membership(error)
 

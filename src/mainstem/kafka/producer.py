@@ -84,7 +84,8 @@ class TurnProducer:
         with kafka_errors("beginning a transaction"):
             producer.begin_transaction()
         self._is_open = True
-        return producer.produce
+        produce: Produce = producer.produce
+        return produce
 
     def put(self, produce: Produce, topic: str, message: Message) -> bool:
         """Add an event with the method that `begin` returned; False while the queue is full.

@@ -29,8 +29,8 @@ from mainstem.kafka.settings import KafkaSettings
 TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 4.0
 VISIBLE_POLL_S = 0.02
-LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not type it
-EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the same
+LATEST = OffsetSpec.latest()
+EARLIEST = OffsetSpec.earliest()
 BROKER_DEFAULT = -1
 FOR_EVER = "-1"
 EVENT_TOPIC: Mapping[str, str] = {
@@ -184,7 +184,8 @@ class Topics:
         """The topics that the cluster knows."""
         with kafka_errors("listing topics"):
             # A blocking call that no signal can interrupt, hence its own bound.
-            return self._admin.list_topics(timeout=LIST_TIMEOUT_S).topics
+            topics: Container[str] = self._admin.list_topics(timeout=LIST_TIMEOUT_S).topics
+        return topics
 
     def _settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The effective settings of topics."""

@@ -28,8 +28,9 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from mainstem.errors import DecodeError
-from mainstem.kafka.consumer import TopicReader, home_partition
+from mainstem.kafka.consumer import TopicReader
 from mainstem.kafka.delivered import Delivered
+from mainstem.kafka.partitioner import home_partition
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.verification.comparison import Comparison, Witness
 from mainstem.verification.progress import PROGRESS_TOPIC, Line, ProgressReader
