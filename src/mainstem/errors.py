@@ -27,6 +27,7 @@ MainstemError
 ├── Superseded                  another one took its place while it was stopped or cut off
 ├── NotCaughtUp                 a projection did not reach a token in time
 ├── ProjectionHalted            a projection stands still at an event; an operator is needed
+├── StreamHalted                a stream application stands still at an event; an operator is needed
 ├── StackError                  a local development server did not start or stop
 └── Refusal                     a broken condition of the promise; an operator is needed
 """
@@ -248,6 +249,16 @@ class ProjectionHalted(MainstemError):
     remedy = (
         "see what is wrong: mainstem projection list; mend it, then mainstem projection retry"
         " or discard"
+    )
+
+
+class StreamHalted(MainstemError):
+    """A stream application stands still at an event that it cannot process; nothing is lost."""
+
+    retry = Retry.OPERATOR
+    remedy = (
+        "mend the program, or set on_error=DeadLetterTopic(…), and start it again: it goes on with"
+        " this event"
     )
 
 

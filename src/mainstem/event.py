@@ -70,6 +70,11 @@ class Event(Generic[P]):
         object.__setattr__(self, "timestamp", floored(self.timestamp))
         object.__setattr__(self, "metadata", frozen(self.metadata))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled and copied: the view of its metadata could not be."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return restored, (type(self), values | {"metadata": dict(self.metadata)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent(Event[P]):
@@ -84,6 +89,11 @@ class StoredEvent(Event[P]):
     offset: int | None = None
     version: int | None = None
     """Its number among the events of its key, from 1; known where the topic is versioned."""
+
+
+def restored(cls: type[Event[Any]], values: dict[str, Any]) -> Event[Any]:
+    """The event behind what it was pickled as."""
+    return cls(**values)
 
 
 def refuse_change(event: Event[Any], name: str, value: object) -> None:

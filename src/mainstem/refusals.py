@@ -257,6 +257,55 @@ REFUSALS: dict[str, Explanation] = {
         "This must not happen; going on would break commit order.",
         "report it, with both positions",
     ),
+    "stream-topic-recreated": Explanation(
+        "A topic of a stream application was deleted and created again since it began.",
+        "The application's offsets belong to the former topic, and with a changelog its state is"
+        " gone: going on would skip events, or count on from nothing.",
+        "begin anew: mainstem stream reset APP, and a start replays its sources; results are"
+        " written again, so give them a new topic or let readers know",
+    ),
+    "stream-partitions-changed": Explanation(
+        "A topic of a stream application has another number of partitions than when it began.",
+        "State is kept by partition, and keys have moved to others.",
+        "begin anew: mainstem stream reset APP; or copy the events into a new topic and read that",
+    ),
+    "stream-offsets-lost": Explanation(
+        "Kafka keeps a stream application's record, but not its offset of a partition any more.",
+        "Starting at a guess would skip events or count them twice. Kafka deletes the offsets of a"
+        " group that was stopped for a week (offsets.retention.minutes).",
+        "begin anew: mainstem stream reset APP; for applications that stand still for long, raise"
+        " offsets.retention.minutes",
+    ),
+    "stream-group-taken": Explanation(
+        "A stream application is to begin, but somebody uses its consumer group or its topics.",
+        "Its name is its group: the two would move each other's offsets.",
+        "give the application another name; or, if nobody needs them, delete the group and the"
+        " topics that the message names",
+    ),
+    "stream-events-deleted": Explanation(
+        "Kafka does not hold the events that a stream application has to read next.",
+        "They were deleted before they were processed, or the partition has lost its end.",
+        "see what deletes events of the topic; then begin anew with what is left: mainstem stream"
+        " reset APP",
+    ),
+    "stream-retention": Explanation(
+        "A topic of a stream application deletes records that a replay or a restore needs.",
+        "Old events that are replayed would be deleted at once, and state would be restored in"
+        " part.",
+        "set retention.ms=-1 and retention.bytes=-1 on the topic, with cleanup.policy=compact on a"
+        " changelog and delete on others; or, for sources that may forget, accept_retention=True",
+    ),
+    "stream-record-format": Explanation(
+        "The record or the state of a stream application was written by another version.",
+        "What cannot be read is not guessed at.",
+        "run the version of Mainstem that wrote it, or begin anew: mainstem stream reset APP",
+    ),
+    "stream-record-too-slow": Explanation(
+        "One event took a stream application longer than Kafka lets a transaction be open.",
+        "Kafka aborted the transaction: nothing of it is visible, and each new start would fail at"
+        " the same event.",
+        "make the function faster, or raise --transaction-timeout-s above what the event takes",
+    ),
 }
 """Names are for ever: scripts and runbooks hold on to them."""
 

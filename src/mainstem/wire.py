@@ -69,13 +69,28 @@ class Wire:
         """Payloads of `types` come back as their classes; UndeclaredPayload and SchemaError."""
         self._registry = registry
         self._types: dict[str, type] = {}
-        for cls in types:
-            other = self._types.setdefault(type_name(cls), cls)
-            if other is not cls:
-                raise SchemaError(f"two of the types are called {type_name(cls)}")
         self._packers: dict[type, Packer] = {}
         self._decoders: dict[int, Callable[[bytes], Any]] = {}
         self._names: dict[int, str] = {}
+        for cls in types:
+            self.learn(cls)
+
+    def learn(self, cls: type) -> None:
+        """Payloads of this class come back as it from now on; UndeclaredPayload and SchemaError."""
+        other = self._types.setdefault(type_name(cls), cls)
+        if other is not cls:
+            raise SchemaError(f"two of the types are called {type_name(cls)}")
+        # Decoders that were made without it give GenericPayload.
+        self._decoders.clear()
+
+    def knows(self, cls: type) -> bool:
+        """Whether payloads of this class come back as it; UndeclaredPayload."""
+        return self._types.get(type_name(cls)) is cls
+
+    @property
+    def packed(self) -> tuple[type, ...]:
+        """The classes whose payloads it has learned to pack."""
+        return tuple(self._packers)
 
     def prepared(self, cls: type) -> bool:
         """Whether packing payloads of this class needs no registry any more."""
@@ -117,9 +132,13 @@ class Wire:
                 f"the event's time {event.timestamp.isoformat()} lies before 1970",
                 hint="Kafka holds no time before 1970: keep it in the payload",
             )
-        cls = type(event.payload)
+        return self.frame_of(event.payload)
+
+    def frame_of(self, payload: object) -> bytes:
+        """A payload framed; EventRefused, and what `prepare` raises."""
+        cls = type(payload)
         header, encode = self._packers.get(cls) or self.prepare(cls)
-        data = header + encode(event.payload)
+        data = header + encode(payload)
         if len(data) > DATA_BYTES_MAX:
             raise ValueOutOfRange(f"a payload of {len(data)} bytes; at most {DATA_BYTES_MAX}")
         return data

@@ -186,6 +186,32 @@ def test_two_classes_of_one_name_are_refused() -> None:
         Wire(MemoryRegistry(), [Noted, OtherNoted])
 
 
+def test_a_class_may_be_learned_after_its_payloads_came() -> None:
+    """Learn a class once its payload came back as GenericPayload, and a second one of its name."""
+    registry = MemoryRegistry()
+    reader, data = Wire(registry), Wire(registry).frame_of(Noted("ä", 3))
+    assert isinstance(reader.payload(data), GenericPayload)
+    assert not reader.knows(Noted)
+
+    reader.learn(Noted)
+
+    assert reader.knows(Noted)
+    assert not reader.knows(OtherNoted)
+    assert reader.payload(data) == Noted("ä", 3)
+    with pytest.raises(SchemaError, match=r"com\.example\.wire\.Noted"):
+        reader.learn(OtherNoted)
+
+
+def test_a_bare_payload_has_the_frame_of_its_event() -> None:
+    """Frame a payload without an event around it."""
+    wire = Wire(MemoryRegistry())
+
+    assert wire.frame_of(Noted("ä", 3)) == wire.pack(noted()).data
+    assert wire.packed == (Noted,)
+    with pytest.raises(UndeclaredPayload):
+        wire.frame_of({"text": "x"})
+
+
 @pytest.mark.parametrize("key", [None, 1.5, object(), "\ud800", 2**63, Decimal("NaN")])
 def test_a_key_that_is_no_key_is_refused(key: Any) -> None:
     """Pack an event with it."""
