@@ -33,6 +33,7 @@ COMMANDS = {
     "projection": Entry(
         "mainstem.cli.projection:projection", "List read models, mend and rebuild them."
     ),
+    "stream": Entry("mainstem.cli.stream:stream", "Run stream applications, exactly once."),
     "tail": Entry("mainstem.cli.tail:tail", "Print events as they come."),
     "show": Entry("mainstem.cli.show:show", "Print one event, decoded."),
     "verify": Entry("mainstem.cli.verify:verify", "Compare a table with its Kafka topic."),

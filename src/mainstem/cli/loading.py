@@ -1,4 +1,4 @@
-"""MODULE:CLASS on the command line -> the class of a projection."""
+"""MODULE:NAME on the command line -> the projection or stream application there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mainstem.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mainstem.projection.definition import Definition
+    from mainstem.streams import StreamApp
 
 
 def definition_at(place: str) -> Definition:
@@ -32,6 +33,27 @@ def definition_at(place: str) -> Definition:
             hint="MODULE:CLASS names a subclass of mainstem.projection.Projection",
         )
     return define(found)
+
+
+def application_at(place: str) -> StreamApp:
+    """The application at `package.module:name`; modules of this folder are found, too.
+
+    ConfigurationError for a place where there is none, MissingExtra without the engine.
+    """
+    from mainstem.streams import StreamApp
+
+    module, _, name = place.partition(":")
+    if not module or not name:
+        raise ConfigurationError(
+            f"{place!r} is no MODULE:APP", hint="write shop.streams:big_orders"
+        )
+    found: Any = getattr(loaded(module), name, None)
+    if not isinstance(found, StreamApp):
+        raise ConfigurationError(
+            f"the module {module} holds no stream application {name}",
+            hint="MODULE:APP names a function under @stream_app",
+        )
+    return found
 
 
 def loaded(name: str) -> Any:

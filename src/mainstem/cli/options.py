@@ -30,6 +30,12 @@ def database_option(function: F) -> F:
     return address("--database-url", "Address of PostgreSQL: postgresql://…")(function)
 
 
+def optional_database_option(function: F) -> F:
+    """`--database-url`: a command parameter `database_url: str | None`, for schemas alone."""
+    purpose = "Address of PostgreSQL, where schemas stand if no registry is given."
+    return address("--database-url", purpose, required=False)(function)
+
+
 def kafka_option(function: F) -> F:
     """`--kafka-bootstrap`: a command parameter `kafka_bootstrap: str`, never empty."""
     return address("--kafka-bootstrap", "Address of Kafka: host:port,…")(function)

@@ -155,6 +155,73 @@ PROJECTION: Final = Room(
     "mainstem_projection_reported_timestamp_seconds",
 )
 
+STREAM: Final = Room(
+    "app",
+    (
+        Metric(
+            "mainstem_stream_events_total",
+            Kind.COUNTER,
+            "Events processed, those of repartition topics among them.",
+            ("events",),
+        ),
+        Metric(
+            "mainstem_stream_events_per_second",
+            Kind.GAUGE,
+            "Events processed per second in the last interval.",
+            ("events_per_s",),
+        ),
+        Metric(
+            "mainstem_stream_results_total",
+            Kind.COUNTER,
+            "Results written, those of transactions that were given up among them.",
+            ("results",),
+        ),
+        Metric(
+            "mainstem_stream_lag_events",
+            Kind.GAUGE,
+            "Offsets not processed yet in this instance's partitions.",
+            ("lag_events",),
+        ),
+        Metric(
+            "mainstem_stream_late_events_total",
+            Kind.COUNTER,
+            "Events that windows dropped, as they were closed already.",
+            ("late",),
+        ),
+        Metric(
+            "mainstem_stream_dead_letters_total",
+            Kind.COUNTER,
+            "Events that were set aside.",
+            ("dead_letters",),
+        ),
+        Metric(
+            "mainstem_stream_commits_total",
+            Kind.COUNTER,
+            "Transactions that were committed.",
+            ("commits",),
+        ),
+        Metric(
+            "mainstem_stream_rebalances_total",
+            Kind.COUNTER,
+            "Times that the group shared its partitions out.",
+            ("rebalances",),
+        ),
+        Metric(
+            "mainstem_stream_assigned_partitions",
+            Kind.GAUGE,
+            "Partitions of this instance, changelogs not counted.",
+            ("assigned",),
+        ),
+        Metric(
+            "mainstem_stream_state_bytes",
+            Kind.GAUGE,
+            "Size of this instance's folder of state.",
+            ("state_bytes",),
+        ),
+    ),
+    "mainstem_stream_reported_timestamp_seconds",
+)
+
 REPORTED: Final = "When the other figures were taken: Unix time."
 READY: Final = "mainstem_ready"
 READY_MEANING: Final = "1 if this part of the process is ready, as /health/ready judges it."
