@@ -25,6 +25,7 @@ SERVERS = ("DATABASE_URL", "KAFKA_BOOTSTRAP")
 FILE = re.compile(r"# (?P<path>[\w./-]+\.[a-z]+)(?P<more> \(at the end\))?\n")
 """The first line of a block that is a file; `(at the end)` of one that is there."""
 INSTALL = re.compile(r"pip install '?mainstem\[([a-z,]+)\]'?.*")
+LOCKED = re.compile(r".*pip install --require-hashes -r (\S+)")
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Story:
             "text": self.text,
             "toml": self.file,
             "ini": self.file,
+            "sql": self.sql,
         }
         parsers = [CodeBlockParser(language, run) for language, run in kinds.items()]
         return list(Document.parse(str(document), *parsers).examples())
@@ -73,6 +75,11 @@ class Story:
         """Compare with what the Python above it printed."""
         assert self.printed == example.parsed
 
+    def sql(self, example: Example) -> None:
+        """Compare with the statements of the examples, which run there."""
+        files = (ROOT / "examples").rglob("*.sql")
+        assert any(example.parsed in path.read_text(encoding="utf-8") for path in files)
+
     def console(self, example: Example) -> None:
         """Run each command and compare what the block shows.
 
@@ -91,6 +98,10 @@ def looked_up(command: str) -> bool:
     if command.startswith("make "):
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert command.split()[1] in TARGET.findall(makefile), command
+        return True
+    locked = LOCKED.fullmatch(command)
+    if locked is not None:
+        assert list((ROOT / "examples").rglob(locked[1])), command
         return True
     install = INSTALL.fullmatch(command)
     if install is None:
