@@ -5,9 +5,10 @@ Serve it with `uvicorn --factory main:create_app`; README.md tells what runs bes
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 from fastapi.staticfiles import StaticFiles
 from orders import PRICES, Base, Order, OrderPlaced, newest, place
+from pace import MinuteCounted, Pace, PaceFollower
 from projections import RevenueByCountry
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from revenue import Revenue, changes, revenue
@@ -26,7 +28,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from mainstem.assembly import registry_for
 from mainstem.contrib.asgi import ReadYourWrites
+from mainstem.kafka import AsyncKafkaEventStore
 from mainstem.postgres import AsyncPostgresEventStore
 from mainstem.projection.waiting import AsyncProjectionWaiter
 
@@ -84,8 +88,14 @@ async def opened_store(request: Request) -> AsyncPostgresEventStore:
     return cast("AsyncPostgresEventStore", request.app.state.store)
 
 
+async def pace_of_now(request: Request) -> Pace:
+    """What this minute has brought in, as the stream counted it."""
+    return cast("PaceFollower", request.app.state.pace).now()
+
+
 Session = Annotated[AsyncSession, Depends(opened_session)]
 Store = Annotated[AsyncPostgresEventStore, Depends(opened_store)]
+Now = Annotated[Pace, Depends(pace_of_now)]
 
 router = APIRouter()
 
@@ -121,15 +131,16 @@ async def newest_orders(session: Session) -> list[ShownOrder]:
 
 
 @router.get("/revenue")
-async def revenue_now(session: Session) -> Revenue:
+async def revenue_now(session: Session, pace: Now) -> Revenue:
     """The revenue; for a request with a token, that of everything before it."""
-    return await revenue(session)
+    return await revenue(session, pace)
 
 
 @router.get("/revenue/changes", response_class=EventSourceResponse)
 async def revenue_changes(request: Request) -> AsyncIterator[Revenue]:
     """The revenue now, and again whenever it has changed, as server-sent events."""
-    async for found in changes(request.app.state.new_session):
+    state = request.app.state
+    async for found in changes(state.new_session, state.pace.now):
         yield found
 
 
@@ -144,8 +155,17 @@ def create_app() -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)  # Alembic, in a real shop.
-        async with store, waiter:
-            yield
+        with closing(registry_for(database)) as registry:
+            opened = AsyncKafkaEventStore.open(
+                kafka, registry=registry, types=[MinuteCounted], key_type=str
+            )
+            async with store, waiter, opened as log:
+                app.state.pace = PaceFollower(log)
+                following = asyncio.create_task(app.state.pace.follow())
+                yield
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
         await engine.dispose()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)

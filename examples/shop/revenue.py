@@ -1,13 +1,14 @@
-"""What the page shows of the projection, and how it learns that something has changed."""
+"""What the page shows of projection and stream, and how it learns that something has changed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from pace import Pace
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -47,29 +48,32 @@ class Minute(BaseModel):
 
 
 class Revenue(BaseModel):
-    """All that the page shows of the projection; amounts travel as text, so no cent is lost."""
+    """All that the page shows of both; amounts travel as text, so no cent is lost."""
 
     total: Decimal = Decimal("0.00")
     countries: list[Country] = []
     minutes: list[Minute] = []
+    pace: Pace = Pace()
 
 
-async def revenue(session: AsyncSession) -> Revenue:
-    """What the projection holds now: nothing before it has run for the first time."""
+async def revenue(session: AsyncSession, pace: Pace) -> Revenue:
+    """What the projection holds now, nothing before it has run for the first time; and the pace."""
     if not await session.scalar(THERE):
-        return Revenue()
+        return Revenue(pace=pace)
     countries = [Country(**row._mapping) for row in await session.execute(BY_COUNTRY)]  # noqa: SLF001  # SQLAlchemy's public name for it.
     minutes = [Minute(**row._mapping) for row in await session.execute(BY_MINUTE)]  # noqa: SLF001  # As above.
     total = sum((each.revenue for each in countries), Decimal("0.00"))
-    return Revenue(total=total, countries=countries, minutes=minutes)
+    return Revenue(total=total, countries=countries, minutes=minutes, pace=pace)
 
 
-async def changes(new_session: async_sessionmaker[AsyncSession]) -> AsyncIterator[Revenue]:
-    """What the projection holds, now and whenever that has changed, until nobody listens."""
+async def changes(
+    new_session: async_sessionmaker[AsyncSession], pace: Callable[[], Pace]
+) -> AsyncIterator[Revenue]:
+    """What the page shows, now and whenever that has changed, until nobody listens."""
     shown = None
     while True:
         async with new_session() as session:
-            found = await revenue(session)
+            found = await revenue(session, pace())
         if found != shown:
             shown = found
             yield found

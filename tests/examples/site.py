@@ -1,4 +1,4 @@
-"""The shop of examples/shop as its README runs it: servers, replicator, projector, application."""
+"""The shop of examples/shop as its README runs it: its servers and processes."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ class Site:
         place = ("projections:RevenueByCountry", "--instance", "shop")
         self._start("projector", str(BINARIES / "mainstem"), "project", *place)
 
+    def stream(self) -> None:
+        """Start the stream that counts by the minute."""
+        place = ("pace:pace", "--instance", "shop", "--commit-interval-s", "0.2")
+        state = ("--state-dir", str(self.folder / "state"))
+        self._start("stream", str(BINARIES / "mainstem"), "stream", "run", *place, *state)
+
     def serve(self) -> None:
         """Start the application on the socket that listens already: whoever comes early waits."""
         descriptor = self.listener.fileno()
@@ -107,6 +113,7 @@ def open_shop(folder: Path) -> Iterator[Site]:
                 site.serve()
                 site.replicate()
                 site.project()
+                site.stream()
                 yield site
             finally:
                 site.end()

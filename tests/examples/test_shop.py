@@ -28,6 +28,10 @@ LOOK_S = 0.05
 CUSTOMERS = 8
 ORDERS_BEFORE_KILL = 40
 EUROS = re.compile(r"€([\d,.]+)")
+PACE = (
+    "SELECT coalesce(sum(total), 0), count(*) FROM orders"
+    " WHERE placed_at >= date_trunc('minute', now())"
+)
 TOTALS = "SELECT sum(total), count(*) FROM orders"
 
 pytestmark = [
@@ -148,6 +152,12 @@ def test_an_order_is_in_the_list_and_in_the_chart_at_once(site: Site, page: Page
     assert page.countries()["Norway"] == Decimal("42.30")
 
 
+def test_this_minute_is_counted_by_a_stream(site: Site, page: Page) -> None:
+    """Aim: a stream's results, live. Method: order; hold what the page says against the table."""
+    page.order("Hedy", "Austria", "Darjeeling", 1)
+    page.until(lambda: page.text("pace") == paced(site), "the pace is that of the table")
+
+
 def test_whoever_ordered_sees_it_with_the_next_answer(site: Site) -> None:
     """Aim: read your writes. Method: orders over HTTP, each followed by a look with its token."""
     with httpx.Client(base_url=site.address, timeout=DEADLINE_S) as client:
@@ -196,6 +206,14 @@ def test_the_page_is_in_order(site: Site, page: Page) -> None:
     assert page.browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # As above.
     assert unlabelled == []
     assert not wide
+
+
+def paced(site: Site) -> str:
+    """What the page should say of this minute."""
+    with psycopg.connect(site.database_url) as connection:
+        row = connection.execute(PACE).fetchone()
+    assert row is not None
+    return f"€{row[0]:,.2f} from {row[1]} {'order' if row[1] == 1 else 'orders'}"
 
 
 def ordered(client: httpx.Client) -> dict[str, str]:

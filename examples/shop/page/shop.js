@@ -118,8 +118,13 @@ function showRevenue(revenue) {
   if (orders(revenue) !== orders(shown)) showOrders();
   shown = revenue;
   at("total").value = euros.format(revenue.total);
+  showPace(revenue.pace);
   drawChart();
   drawCountries(revenue.countries);
+}
+
+function showPace({ orders, revenue }) {
+  at("pace").value = `${euros.format(revenue)} from ${orders} ${orders === 1 ? "order" : "orders"}`;
 }
 
 // The smallest of 1, 2 or 5 times a power of ten that is not below a third of the largest value.
