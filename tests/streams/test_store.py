@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 
@@ -18,6 +19,7 @@ from mainstem.errors import (
 from mainstem.event import Event, StoredEvent
 from mainstem.kafka import KafkaEventStore
 from mainstem.streams import DeadLetterTopic, StreamApp, Streams, stream_app
+from mainstem.streams.keeping import STALE_S
 from mainstem.streams.letters import FAILED_ERROR, FAILED_OFFSET, FAILED_TOPIC
 from mainstem.streams.policy import STOP, Policy
 from tests.streams.running import Running, counted
@@ -233,6 +235,30 @@ def test_state_of_another_version_is_restored_and_told(
 
     assert results[-1].payload == Counted(3)
     assert any("another format" in note for note in running.heard.notes)
+
+
+def test_state_that_missed_deletions_is_restored(
+    running: Running, log: KafkaEventStore, name: str, orders: str
+) -> None:
+    """Nobody worked on it for longer than the changelog keeps what was deleted."""
+    out = f"{name}_out"
+    log.save_many(orders, orders_of("a", 1, 2))
+    with running.store(counting(name, orders, out)):
+        running.wait_for(out, 2)
+    folder = running.settings.state_dir / name / "one"
+    stores = [path.parent for path in folder.rglob("CURRENT")]
+    old_s = time.time() - STALE_S - 60
+    for store in stores:
+        for path in (store / "left", *store.iterdir()):
+            path.touch()
+            os.utime(path, (old_s, old_s))
+    log.save_many(orders, orders_of("a", 3))
+    with running.store(counting(name, orders, out)):
+        results = running.wait_for(out, 3)
+
+    assert stores
+    assert [store / "left" for store in stores if (store / "left").exists()] == []
+    assert results[-1].payload == Counted(3)
 
 
 def test_a_folder_of_something_else_is_left_alone(running: Running, name: str, orders: str) -> None:

@@ -27,6 +27,7 @@ from mainstem.kafka.topics import EVENT_TOPIC, Topics
 from mainstem.streams.branching import share_events
 from mainstem.streams.engine_topics import EngineTopics
 from mainstem.streams.guard import guard
+from mainstem.streams.keeping import drop_stale
 from mainstem.streams.policy import Policy
 from mainstem.streams.reporting import Counters
 from mainstem.streams.settings import POLL_S, StreamSettings
@@ -264,8 +265,9 @@ class Engine(Application):
             else:
                 # Changelogs have no committed offsets, and a lost one of others is an error.
                 each.offset = OFFSET_BEGINNING
-        super()._on_assign(consumer, partitions)
         mine = [each for each in partitions if each.topic in data]
+        drop_stale(self.config.state_dir, (each.partition for each in mine), time.time())
+        super()._on_assign(consumer, partitions)
         for each in self._consumer.committed(mine, timeout=COMMITTED_S) if mine else []:
             self.processed[each.topic, each.partition] = each.offset
 

@@ -10,6 +10,7 @@ from quixstreams.models.topics.topic import TopicType
 
 from mainstem.errors import UnknownTopic
 from mainstem.kafka.topics import COMPACTED_TOPIC, EVENT_TOPIC, Topics
+from mainstem.streams.keeping import TOMBSTONES_S
 
 if TYPE_CHECKING:
     from quixstreams.models.topics import TopicAdmin
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 SETTINGS: Final[Mapping[TopicType, Mapping[str, str]]] = {
     # Their records carry the times of events, so any bound would delete a replay at once.
     TopicType.REPARTITION: EVENT_TOPIC,
-    TopicType.CHANGELOG: COMPACTED_TOPIC,
+    TopicType.CHANGELOG: {
+        **COMPACTED_TOPIC,
+        "delete.retention.ms": str(round(TOMBSTONES_S * 1000)),
+    },
 }
 
 

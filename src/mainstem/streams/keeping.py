@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,13 @@ from typing import Any, Final
 from mainstem.errors import ConfigurationError
 
 STAMP: Final = "mainstem.json"
+TOMBSTONES_S: Final = 14 * 86_400.0
+"""A changelog keeps the deletion of a key for so long (its setting delete.retention.ms)."""
+STALE_S: Final = TOMBSTONES_S / 2
+"""State on which nobody has worked for so long may have missed a deletion, and the key would live
+again: a closed window would give its result a second time."""
+ROCKSDB: Final = "CURRENT"
+"""A file that each database of RocksDB has."""
 
 
 def keep_state(folder: Path, ids: dict[str, str], state_format: int) -> str:
@@ -44,6 +52,26 @@ def keep_state(folder: Path, ids: dict[str, str], state_format: int) -> str:
     beside.write_text(json.dumps(wanted))
     beside.replace(stamp)
     return told
+
+
+def drop_stale(folder: Path, partitions: Iterable[int], now_s: float) -> int:
+    """Remove state of these partitions that is too old to be brought up to date; how many stores.
+
+    `now_s` is a time of day. A partition may have been elsewhere while the instance went on, so
+    each is judged by its own files. It must not be open.
+    """
+    dropped = 0
+    for number in set(partitions):
+        for path in list(folder.rglob(str(number))):
+            if (path / ROCKSDB).exists() and newest_s(path) < now_s - STALE_S:
+                shutil.rmtree(path)
+                dropped += 1
+    return dropped
+
+
+def newest_s(folder: Path) -> float:
+    """When a file in the folder was last written."""
+    return max(path.stat().st_mtime for path in folder.iterdir())
 
 
 def stamp_of(path: Path) -> Any:
