@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -92,6 +93,8 @@ def run(
     # What is loaded by now stays, and events make no garbage that goes in circles.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+    # What the engine logs beside its errors, ours say with their places.
+    logging.getLogger("quixstreams").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         registry = stack.enter_context(closing(registry_of(options)))
         bars = stack.enter_context(progress())
