@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from mainstem.errors import (
     ConfigurationError,
@@ -18,11 +19,12 @@ from mainstem.errors import (
 )
 from mainstem.event import Event, StoredEvent
 from mainstem.kafka import KafkaEventStore
+from mainstem.kafka.topics import Topics
 from mainstem.streams import DeadLetterTopic, StreamApp, Streams, stream_app
 from mainstem.streams.keeping import STALE_S
 from mainstem.streams.letters import FAILED_ERROR, FAILED_OFFSET, FAILED_TOPIC
 from mainstem.streams.policy import STOP, Policy
-from tests.streams.running import Running, counted
+from tests.streams.running import Running, counted, until
 from tests.streams.shop import BigOrder, Counted, OrderPlaced
 
 STOP_MAX_S = 2.0
@@ -259,6 +261,50 @@ def test_state_that_missed_deletions_is_restored(
     assert stores
     assert [store / "left" for store in stores if (store / "left").exists()] == []
     assert results[-1].payload == Counted(3)
+
+
+def test_a_lost_changelog_is_refused_by_name(
+    running: Running, log: KafkaEventStore, name: str, orders: str
+) -> None:
+    """State that nobody else has is gone: it is not begun anew in silence."""
+    out = f"{name}_out"
+    log.save_many(orders, orders_of("a", 1, 2))
+    with running.store(counting(name, orders, out)):
+        running.wait_for(out, 2)
+    admin = AdminClient(running.settings.kafka.config())
+    changelogs = [each for each in admin.list_topics(timeout=10).topics if is_changelog(each, name)]
+    for future in admin.delete_topics(changelogs).values():
+        future.result(10)
+    topics = Topics(running.settings.kafka)
+    until(lambda: not topics.shapes(changelogs), "the changelog is gone")
+    with pytest.raises(Refusal) as raised:
+        running.store(counting(name, orders, out)).run()
+
+    assert changelogs
+    assert raised.value.name == "stream-topic-recreated"
+    assert changelogs[0] in raised.value.message
+
+
+def is_changelog(topic: str, app: str) -> bool:
+    """Whether it is one of the application's."""
+    return topic.startswith(f"changelog__{app}--")
+
+
+def test_a_source_that_forgets_is_refused_unless_that_is_accepted(
+    running: Running, log: KafkaEventStore, name: str
+) -> None:
+    """Kafka would delete replayed events, which are old, within minutes."""
+    source, out = f"{name}_short", f"{name}_out"
+    Topics(running.settings.kafka).create(source, {"retention.ms": "3600000"}, partitions=1)
+    log.save_many(source, orders_of("a", 1))
+    with pytest.raises(Refusal) as raised:
+        running.store(counting(name, source, out)).run()
+    with running.store(counting(name, source, out), accept_retention=True):
+        results = running.wait_for(out, 1)
+
+    assert raised.value.name == "stream-retention"
+    assert source in raised.value.message
+    assert results[0].payload == Counted(1)
 
 
 def test_a_folder_of_something_else_is_left_alone(running: Running, name: str, orders: str) -> None:
