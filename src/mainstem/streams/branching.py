@@ -1,7 +1,8 @@
 """Branching: where a stream goes several ways, events are shared and not copied.
 
 The engine copies the value for each way but the first, by pickling, lest one way changes what
-another sees. Events and payloads are immutable, so sharing them is as safe, and takes no time.
+another sees. Events and payloads are values, which nobody changes, so they are shared. A window
+holds a dict or a list of its own, and is copied.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any, Final
 from quixstreams.core.stream.functions import base
 from quixstreams.utils.pickle import pickle_copier
 
+from mainstem.streams.windows import Window
+
 IMMUTABLE: Final = frozenset({int, float, str, bytes, bool, type(None), frozenset})
 
 
 def copier(value: Any) -> Callable[[], Any]:
     """What gives each way its value."""
     cls = type(value)
-    if cls in IMMUTABLE or is_frozen(cls):
+    if cls in IMMUTABLE or (is_frozen(cls) and cls is not Window):
         return lambda: value
     copies: Callable[[], Any] = pickle_copier(value)
     return copies

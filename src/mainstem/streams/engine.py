@@ -1,22 +1,21 @@
 """Engine: Quix Streams, with what users must not get wrong fixed; the only file that drives it.
 
-This and `engine_topics`, `guard` and `rewinding` are all that touches names which the engine keeps
-to itself; tests/streams/test_engine_names.py lists them and fails when an upgrade moves one.
+This, `engine_parts`, `engine_topics`, `guard`, `branching` and `joins` touch names which the
+engine keeps to itself; tests/streams/test_engine_names.py lists them, and fails when an upgrade
+moves one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from confluent_kafka import OFFSET_BEGINNING
+from confluent_kafka import OFFSET_BEGINNING, KafkaException
 from quixstreams import Application
 from quixstreams.context import set_message_context
 from quixstreams.dataframe import StreamingDataFrame
 from quixstreams.kafka.consumer import raise_for_msg_error
-from quixstreams.models import MessageContext
-from quixstreams.models.serializers import Deserializer, Serializer
 from quixstreams.models.topics import TopicAdmin
 from quixstreams.state.rocksdb import RocksDBOptions
 
@@ -25,6 +24,7 @@ from mainstem.event import Event
 from mainstem.kafka.delivered import Delivered
 from mainstem.kafka.topics import EVENT_TOPIC, Topics
 from mainstem.streams.branching import share_events
+from mainstem.streams.engine_parts import By, Codec, Current, Raw
 from mainstem.streams.engine_topics import EngineTopics
 from mainstem.streams.guard import guard
 from mainstem.streams.keeping import drop_stale
@@ -49,53 +49,6 @@ BURST_S: Final = 0.02
 """Time of the messages between two looks at commits, the clock and servers."""
 QUEUE_FULL_S: Final = 1.0
 FLUSH_S: Final = 10.0
-
-
-class Current(MessageContext):
-    """Which message is processed; one object for all of them, where the engine makes one each."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        super().__init__("", -1, -1, 0)
-
-    def move(self, topic: str, partition: int, offset: int) -> None:
-        """It is this one now."""
-        self._topic, self._partition, self._offset = topic, partition, offset
-
-
-class Codec(Protocol):
-    """The bytes of state, changelogs and repartition topics."""
-
-    def dumps(self, value: Any) -> bytes:
-        """The bytes of a value; equal values have equal bytes."""
-
-    def loads(self, data: bytes) -> Any:
-        """The value; DecodeError for foreign bytes."""
-
-
-class By(Serializer):
-    """A function as the engine's serializer."""
-
-    def __init__(self, write: Callable[[Any], bytes]) -> None:
-        """Write by this function."""
-        self._write = write
-
-    def __call__(self, value: Any, ctx: Any = None) -> bytes:
-        """The bytes."""
-        del ctx
-        return self._write(value)
-
-
-class Raw(Deserializer):
-    """Reads nothing: sources do, once the engine knows whom to blame for bad bytes."""
-
-    def __init__(self) -> None:
-        """Need nothing."""
-
-    def __call__(self, value: bytes, ctx: Any = None) -> bytes:
-        """The bytes as they are."""
-        del ctx
-        return value
 
 
 def deny(*_: object) -> bool:
@@ -273,15 +226,19 @@ class Engine(Application):
 
     def _on_revoke(self, consumer: Any, partitions: list[Any]) -> None:
         """Its partitions go to others, what it did with them committed."""
-        self.at_work = False
+        self.joined = self.at_work = False
         super()._on_revoke(consumer, partitions)
         self._forget(partitions)
 
     def _on_lost(self, consumer: Any, partitions: list[Any]) -> None:
         """Its partitions were taken; what it did with them since the commit cannot be committed."""
-        self.at_work = False
+        self.joined = self.at_work = False
+        # What it did since the commit is another's by now: the open transaction must not outlive
+        # the loss, or it would be committed with the next one.
+        self._give_up()
         super()._on_lost(consumer, partitions)
         self._forget(partitions)
+        self._processing_context.init_checkpoint()
 
     def _forget(self, partitions: list[Any]) -> None:
         for each in partitions:
@@ -354,19 +311,31 @@ class Engine(Application):
         Changes of state wait in memory for the commit, so they are gone with the checkpoint.
         """
         self.counters.rewinds += 1
-        # librdkafka ends a transaction whose partitions it is just about to announce, and Kafka
-        # takes that for a fatal mistake; what is delivered has been announced.
-        self._producer.flush(FLUSH_S)
-        self._processing_context.checkpoint.close()
+        self._give_up()
         data = self._topic_manager.non_changelog_topics
         assigned = [each for each in self._consumer.assignment() if each.topic in data]
         for each in self._consumer.committed(assigned, timeout=COMMITTED_S):
+            if each.error is not None:
+                raise KafkaException(each.error)
             self._consumer._buffer.clear(topic=each.topic, partition=each.partition)
             self._consumer.seek(each)
             self.processed[each.topic, each.partition] = each.offset
+        # The consumer knows no position until it reads on. One that stands at its end would be
+        # taken for one that is behind, and others would wait for it for ever.
+        positions = {place: self.processed[place] for place in self.assigned}
+        self._consumer._buffer.feed(messages=[], high_watermarks={}, positions=positions)
         # Some of them may wait, paused, for others that were behind them in time.
         self._consumer.resume(assigned)
         self._processing_context.init_checkpoint()
+
+    def _give_up(self) -> None:
+        """Abort the open transaction.
+
+        librdkafka ends one whose partitions it is just about to announce, too, and Kafka takes
+        that for a fatal mistake; what is delivered has been announced.
+        """
+        self._producer.flush(FLUSH_S)
+        self._processing_context.checkpoint.close()
 
     # -- looked at from outside
 
@@ -383,7 +352,10 @@ class Engine(Application):
         """The changelog offset that each store has, and the one it is to reach."""
         manager: Any = self._state_manager._recovery_manager
         partitions = [
-            each for stores in list(manager.partitions.values()) for each in stores.values()
+            # Copies, for its own thread changes them.
+            each
+            for stores in list(manager.partitions.values())
+            for each in list(stores.values())
         ]
         return [(each.offset, each.changelog_highwater) for each in partitions]
 

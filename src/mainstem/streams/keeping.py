@@ -30,7 +30,7 @@ def keep_state(folder: Path, ids: dict[str, str], state_format: int) -> str:
 
     ConfigurationError for a folder that holds anything but state of an engine.
     """
-    wanted = {
+    wanted: dict[str, Any] = {
         "format": state_format,
         "engine": version("quixstreams"),
         "changelogs": dict(sorted(ids.items())),
@@ -38,9 +38,16 @@ def keep_state(folder: Path, ids: dict[str, str], state_format: int) -> str:
     stamp = folder / STAMP
     told = ""
     if stamp.exists():
-        differing = difference(stamp_of(stamp), wanted)
-        if differing:
-            shutil.rmtree(folder)
+        kept = stamp_of(stamp)
+        differing = difference(kept, wanted)
+        if not differing:
+            # Those that the program does not use now may be wanted again.
+            wanted["changelogs"] = {**kept["changelogs"], **ids}
+        else:
+            gone = folder.with_name(f"{folder.name}.gone")
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+            shutil.rmtree(gone)
             told = f"the local state was of another {differing}; it is restored from its changelogs"
     elif folder.exists() and any(folder.iterdir()):
         raise ConfigurationError(

@@ -75,8 +75,7 @@ class KafkaStreamsStore:
 
     def run(self) -> None:
         """Run until `stop` is called, from another thread or by a signal handler."""
-        if self._ended.is_set() or self._built is not None:
-            raise ConfigurationError("a KafkaStreamsStore runs once; make another one")
+        self._refuse_another_life()
         try:
             self._run()
         except BaseException as error:
@@ -84,6 +83,10 @@ class KafkaStreamsStore:
             raise
         finally:
             self._ended.set()
+
+    def _refuse_another_life(self) -> None:
+        if self._ended.is_set() or self._built is not None:
+            raise ConfigurationError("a KafkaStreamsStore runs once; make another one")
 
     def _run(self) -> None:
         built = self._built = build(self.app, self.settings, self._registry, self._cipher)
@@ -121,7 +124,11 @@ class KafkaStreamsStore:
             self._reporter.note(told)
 
     def stop(self) -> None:
-        """Commit what is done, and end within 2 s; waits for nothing."""
+        """Commit what is done, and end: within 2 s while it processes; waits for nothing.
+
+        While it starts, and where it waits for the transaction of one that died, it ends as soon
+        as Kafka has answered.
+        """
         if not self._asked.is_set():
             self._asked.set()
             threading.Thread(target=self._insist, name="streams-stop", daemon=True).start()
@@ -135,6 +142,7 @@ class KafkaStreamsStore:
 
     def start(self) -> Self:
         """Run in a thread."""
+        self._refuse_another_life()
         name = f"{self.app.name}.{self.settings.instance}"
         self._thread = threading.Thread(target=self._quietly, name=name, daemon=True)
         self._thread.start()
@@ -170,7 +178,8 @@ class KafkaStreamsStore:
     @property
     def ready(self) -> bool:
         """Whether its state is restored and it processes."""
-        return self._built is not None and self._built.engine.at_work
+        at_work = self._built is not None and self._built.engine.at_work
+        return at_work and not self._ended.is_set()
 
     @property
     def restore(self) -> Any:
@@ -181,7 +190,7 @@ class KafkaStreamsStore:
     def late(self) -> dict[str, int]:
         """How many events each window dropped as late, by its name."""
         windows = {} if self._built is None else self._built.streams.late.windows
-        return {name: lateness.events for name, lateness in windows.items()}
+        return {name: lateness.events for name, lateness in list(windows.items())}
 
     # -- blocks
 

@@ -93,7 +93,8 @@ class Trouble:
             error = blamed(raised)
             if not is_of_the_event(error):
                 raise error from error.__cause__
-            if not isinstance(self._policy, DeadLetterTopic):
+            # A disk or a server that is away would have one event after another set aside.
+            if not isinstance(self._policy, DeadLetterTopic) or isinstance(error, OSError):
                 raise halted(self._engine.app, delivered, error) from error
             self._poison[at] = type(error).__name__
             self._engine.rewind()

@@ -66,7 +66,8 @@ class Watch:
     def reached(self) -> bool:
         """Whether Kafka answers; asks about one partition."""
         consumer = self._engine.clients[0]
-        for place in self._engine.assigned:
+        # One that has no partitions asks about a source.
+        for place in self._engine.assigned or {(min(self._engine.roots), 0)}:
             try:
                 consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_S)
             except KafkaException:

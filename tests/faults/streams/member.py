@@ -161,6 +161,10 @@ class Member:
             raise TimeoutError(f"{self.orders.instance} goes on")
         return self._process.exitcode
 
+    def send(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        os.kill(self._process.pid or 0, number)
+
     def kill(self) -> None:
         """SIGKILL, and wait for its end."""
         self._process.kill()

@@ -136,4 +136,11 @@ def grouping(streams: Streams, topics: Topics) -> None:
     grouped.apply(count, stateful=True).to(topics.results)
 
 
-KINDS = {"count": counting, "window": windowing, "join": joining, "group": grouping}
+def mapping(streams: Streams, topics: Topics) -> None:
+    """Each step as it is: no state, so nobody waits for the transaction of another."""
+    steps = streams.subscribe(topics.steps, Step)
+    numbers = steps.apply(lambda event: event.payload.n)
+    numbers.apply(lambda n: Result(n, n, n)).to(topics.results)
+
+
+KINDS = {"map": mapping, "count": counting, "window": windowing, "join": joining, "group": grouping}
