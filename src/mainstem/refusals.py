@@ -296,9 +296,11 @@ REFUSALS: dict[str, Explanation] = {
         " changelog and delete on others; or, for sources that may forget, accept_retention=True",
     ),
     "stream-record-format": Explanation(
-        "The record or the state of a stream application was written by another version.",
+        "The record or the state of a stream application was written by another version, or under"
+        " another cipher.",
         "What cannot be read is not guessed at.",
-        "run the version of Mainstem that wrote it, or begin anew: mainstem stream reset APP",
+        "run it with the version and the cipher that wrote it, or begin anew: mainstem stream reset"
+        " APP",
     ),
     "stream-record-too-slow": Explanation(
         "One event took a stream application longer than Kafka lets a transaction be open.",

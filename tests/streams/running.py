@@ -12,7 +12,7 @@ from mainstem.kafka.consumer import end_offsets, read
 from mainstem.kafka.decoding import Decoder
 from mainstem.kafka.delivered import Delivered
 from mainstem.registry.memory import MemoryRegistry
-from mainstem.streams import KafkaStreamsStore, StreamApp, StreamSettings
+from mainstem.streams import Cipher, KafkaStreamsStore, StreamApp, StreamSettings
 from mainstem.streams.reporting import Silent
 from mainstem.streams.state import State
 from mainstem.wire import Wire
@@ -43,10 +43,14 @@ class Running:
         self.heard = Heard()
         self._registry = registry
 
-    def store(self, app: StreamApp, **changes: Any) -> KafkaStreamsStore:
+    def store(
+        self, app: StreamApp, *, cipher: Cipher | None = None, **changes: Any
+    ) -> KafkaStreamsStore:
         """A store that was not started."""
-        settings = replace(self.settings, **changes)
-        return KafkaStreamsStore(app, settings, registry=self._registry, reporter=self.heard)
+        settings, registry = replace(self.settings, **changes), self._registry
+        return KafkaStreamsStore(
+            app, settings, registry=registry, cipher=cipher, reporter=self.heard
+        )
 
     def messages(self, topic: str) -> list[Delivered]:
         """All committed messages of a topic."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from mainstem.errors import Refusal
 from mainstem.event import Event, StoredEvent
 from mainstem.kafka import KafkaEventStore
 from mainstem.streams import DeadLetterTopic, Streams, stream_app
@@ -56,3 +60,43 @@ def test_streams_that_come_together_survive_it(
     assert Counter(event.payload.cents for event in results) == Counter(good)
     assert [event.payload.orders for event in numbers] == list(range(1, len(good) + 1))
     assert len(letters) == ORDERS // EVERY
+
+
+class Siv:
+    """AES-SIV, as an application has it."""
+
+    def __init__(self, key: bytes) -> None:
+        """By this key."""
+        self._siv = AESSIV(key)
+
+    def encrypt(self, data: bytes, /) -> bytes:
+        """Encrypt."""
+        return self._siv.encrypt(data, None)
+
+    def decrypt(self, data: bytes, /) -> bytes:
+        """Decrypt."""
+        return self._siv.decrypt(data, None)
+
+
+def test_another_cipher_is_refused_and_no_event_set_aside(
+    running: Running, log: KafkaEventStore, name: str, orders: str
+) -> None:
+    """Under it no key of state would be found, and every count begin anew."""
+    out, dead = f"{name}_out", f"{name}_dead"
+
+    @stream_app(name, key_type=str, on_error=DeadLetterTopic(dead))
+    def app(streams: Streams) -> None:
+        streams.subscribe(orders, OrderPlaced).apply(counted, stateful=True).to(out)
+
+    log.save(orders, Event("k", OrderPlaced("DE", 1)))
+    with running.store(app, cipher=Siv(b"1" * 32)):
+        running.wait_for(out, 1)
+    log.save(orders, Event("k", OrderPlaced("DE", 2)))
+    with pytest.raises(Refusal) as raised:
+        running.store(app, cipher=Siv(b"2" * 32)).run()
+    with running.store(app, cipher=Siv(b"1" * 32)):
+        results = running.wait_for(out, 2)
+
+    assert raised.value.name == "stream-record-format"
+    assert [event.payload.orders for event in results] == [1, 2]
+    assert running.messages(dead) == []

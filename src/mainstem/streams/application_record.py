@@ -175,7 +175,7 @@ def check_record(
         raise refusal(
             "stream-record-format",
             f"the state of {topology.app} has format {record.state_format}, this version of"
-            f" Mainstem writes {topology.state_format}",
+            f" Mainstem writes {topology.state_format}; a cipher is part of the number",
         )
     for name in topology.roles():
         if name in record.topics:

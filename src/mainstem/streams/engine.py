@@ -77,6 +77,8 @@ class Engine(Application):
         """Its partitions, those of changelogs not counted."""
         self.idle = False
         """Whether nothing was there when it last looked for messages."""
+        self.failed_by: Exception | None = None
+        """What a message ended it by."""
         self.joined = False
         """Whether the group has given it partitions, or none."""
         self.at_work = False
@@ -259,7 +261,7 @@ class Engine(Application):
             if not self.at_work or time.perf_counter() - begun_s > BURST_S:
                 break
             message = self._next(0)
-        else:
+        if self.idle:
             return
         self._producer._broker_available()
         self._consumer._broker_available()
@@ -274,7 +276,12 @@ class Engine(Application):
     def _take(self, composed: Composed, message: Any) -> None:
         """Process a message, and note it as done unless it comes by again."""
         topic, partition, offset = message.topic(), message.partition(), message.offset()
-        outcome = self.trouble.process(composed, message, (topic, partition, offset))
+        try:
+            outcome = self.trouble.process(composed, message, (topic, partition, offset))
+        except Exception as error:
+            # Giving the transaction up may fail in consequence, and be raised instead of it.
+            self.failed_by = error
+            raise
         if outcome is Outcome.REWOUND:
             return
         self._processing_context.store_offset(topic, partition, offset)

@@ -24,6 +24,10 @@ class Current(MessageContext):
 class Codec(Protocol):
     """The bytes of state, changelogs and repartition topics."""
 
+    @property
+    def format(self) -> int:
+        """The number of these bytes; others cannot be read."""
+
     def dumps(self, value: Any) -> bytes:
         """The bytes of a value; equal values have equal bytes."""
 

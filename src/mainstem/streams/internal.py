@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final, Protocol
+from zlib import crc32
 
 import msgpack
 
@@ -59,6 +60,14 @@ class Cipher(Protocol):
         """The data again; any error for bytes that `encrypt` did not give."""
 
 
+class StateUnreadable(DecodeError):
+    """Bytes of state or of a repartition topic are not of this application, or went bad."""
+
+
+class StateUndeclared(UndeclaredPayload):
+    """The state holds a payload whose class is not declared."""
+
+
 class InternalCodec:
     """Values <-> bytes, for one thread at a time."""
 
@@ -71,6 +80,16 @@ class InternalCodec:
         if cipher is not None:
             refuse_random(cipher)
 
+    @property
+    def format(self) -> int:
+        """The number of these bytes: FORMAT, and under a cipher its fingerprint above it.
+
+        Under another cipher no key of state would be found, and all state be empty.
+        """
+        if self._cipher is None:
+            return FORMAT
+        return FORMAT + (crc32(self._cipher.encrypt(PROBE)) << 16)
+
     def dumps(self, value: Any) -> bytes:
         """The bytes of a value.
 
@@ -82,14 +101,14 @@ class InternalCodec:
         return data if self._cipher is None else self._cipher.encrypt(data)
 
     def loads(self, data: bytes) -> Any:
-        """The value; DecodeError for bytes that are not ours or went bad."""
+        """The value; StateUnreadable for bytes that are not ours or went bad, StateUndeclared."""
         self._depth = 0
         try:
             return self._unpack(data if self._cipher is None else self._cipher.decrypt(data))
         except Exception as error:
             if of_its_own(error):
                 raise
-            raise DecodeError(
+            raise StateUnreadable(
                 f"{len(data)} bytes of state are not of this application, or went bad"
                 f" ({type(error).__name__})",
                 hint="was it started with another cipher or program? `mainstem stream reset`"
@@ -194,7 +213,7 @@ class InternalCodec:
         """The payload in a frame, as the class that it was kept as."""
         payload = self._wire.payload(data)
         if isinstance(payload, GenericPayload):
-            raise UndeclaredPayload(
+            raise StateUndeclared(
                 f"the state holds a payload {payload.type_name}, whose class is not declared",
                 hint="@stream_app(…, types=[…]) tells the application its class",
             )
@@ -214,9 +233,9 @@ class InternalCodec:
 
 def of_its_own(error: Exception) -> bool:
     """Whether an error tells more than that the bytes are bad, as one of the registry does."""
-    if isinstance(error, EventRefused):
+    if isinstance(error, (EventRefused, DecodeError)):
         # Another one comes of an event that no one could have kept.
-        return isinstance(error, UndeclaredPayload)
+        return isinstance(error, StateUndeclared)
     return isinstance(error, MainstemError)
 
 

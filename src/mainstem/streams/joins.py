@@ -1,4 +1,4 @@
-"""Joins: Quix Streams' own, mended for values that are false and events that are out of order."""
+"""Joins: Quix Streams' own, the as-of mended for false values, the interval for any order."""
 
 from __future__ import annotations
 

@@ -8,12 +8,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mainstem.errors import ConfigurationError, MainstemError
+from mainstem.errors import ConfigurationError, MainstemError, ServerUnavailable
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.streams.building import Built, build
 from mainstem.streams.failing import translated
 from mainstem.streams.founding import Topology, found
-from mainstem.streams.internal import FORMAT
 from mainstem.streams.keeping import keep_state
 from mainstem.streams.purging import Purger
 from mainstem.streams.reporting import Reporter, Silent
@@ -100,7 +99,7 @@ class KafkaStreamsStore:
         except MainstemError:
             raise
         except Exception as error:
-            ours = translated(error, engine)
+            ours = translated(engine.failed_by or error, engine)
             if ours is None:
                 raise
             raise ours from error
@@ -113,13 +112,13 @@ class KafkaStreamsStore:
             sources=tuple(sources),
             repartitions=tuple(repartitions),
             changelogs=tuple(changelogs),
-            state_format=FORMAT,
+            state_format=built.engine.codec.format,
         )
         record = found(
             self.settings.kafka, topology, accept_retention=self.settings.accept_retention
         )
         ids = {name: record[name] for name in changelogs}
-        told = keep_state(built.engine.config.state_dir, ids, FORMAT)
+        told = keep_state(built.engine.config.state_dir, ids, topology.state_format)
         if told:
             self._reporter.note(told)
 
@@ -213,8 +212,10 @@ class KafkaStreamsStore:
         """Stop; raises what it failed by, unless the block failed itself."""
         del error, trace
         self.stop()
-        self._ended.wait(STOP_S)
+        ended = self._ended.wait(STOP_S)
         if kind is None:
+            if not ended:
+                raise ServerUnavailable(f"{self.app.name} has not ended within {STOP_S:g} s")
             self.raise_error()
 
     async def __aenter__(self) -> Self:

@@ -29,6 +29,7 @@ from mainstem.errors import (
 )
 from mainstem.kafka.delivered import Delivered
 from mainstem.kafka.records import DIGITS_MAX, ID
+from mainstem.streams.internal import StateUndeclared, StateUnreadable
 from mainstem.streams.letters import letter_headers
 from mainstem.streams.policy import DeadLetterTopic, Policy
 
@@ -93,15 +94,15 @@ class Trouble:
             error = blamed(raised)
             if not is_of_the_event(error):
                 raise error from error.__cause__
-            # A disk or a server that is away would have one event after another set aside.
-            if not isinstance(self._policy, DeadLetterTopic) or isinstance(error, OSError):
+            if not isinstance(self._policy, DeadLetterTopic) or is_of_the_state(error):
                 raise halted(self._engine.app, delivered, error) from error
             self._poison[at] = type(error).__name__
             self._engine.rewind()
             return Outcome.REWOUND
-        took_s = time.perf_counter() - started_s
-        if took_s > self.slowest[0]:
-            self.slowest = (took_s, delivered.place)
+        finally:
+            took_s = time.perf_counter() - started_s
+            if took_s > self.slowest[0]:
+                self.slowest = (took_s, delivered.place)
         return Outcome.DONE
 
     def _set_aside(self, delivered: Delivered, error: str) -> None:
@@ -130,6 +131,18 @@ def is_of_the_event(error: Exception) -> bool:
     if isinstance(error, (StateSerializationError, SerializationError)):
         return True
     return not isinstance(error, (QuixException, MemoryError))
+
+
+def is_of_the_state(error: Exception) -> bool:
+    """Whether a disk, a cipher or a declaration is to blame: the next event would fail as well.
+
+    RocksDB raises plain exceptions, so those are known by where they come from.
+    """
+    if isinstance(error, (OSError, StateUnreadable, StateUndeclared)):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    parts = Path(frames[-1].filename).parts if frames else ()
+    return "rocksdict" in parts or {"quixstreams", "state"} <= set(parts)
 
 
 def halted(app: str, delivered: Delivered, error: Exception) -> StreamHalted:
