@@ -53,6 +53,15 @@ def picky(name: str, source: str, out: str, policy: Policy = STOP) -> StreamApp:
     return app
 
 
+def after_two(running: Running, log: KafkaEventStore, name: str, source: str) -> str:
+    """The topic of the results, once two orders were counted and the application stopped."""
+    out = f"{name}_out"
+    log.save_many(source, orders_of("a", 1, 2))
+    with running.store(counting(name, source, out)):
+        running.wait_for(out, 2)
+    return out
+
+
 def refuse_unlucky(event: StoredEvent[OrderPlaced]) -> None:
     """Fail, with a message that holds what nobody should log."""
     if event.payload.cents == 13:
@@ -209,10 +218,7 @@ def test_a_lost_state_folder_is_restored(
     running: Running, log: KafkaEventStore, name: str, orders: str
 ) -> None:
     """From the changelog, wherever the instance runs next."""
-    out = f"{name}_out"
-    log.save_many(orders, orders_of("a", 1, 2))
-    with running.store(counting(name, orders, out)):
-        running.wait_for(out, 2)
+    out = after_two(running, log, name, orders)
     log.save_many(orders, orders_of("a", 3))
     elsewhere = running.settings.state_dir.with_name("elsewhere")
     with running.store(counting(name, orders, out), state_dir=elsewhere):
@@ -225,10 +231,7 @@ def test_state_of_another_version_is_restored_and_told(
     running: Running, log: KafkaEventStore, name: str, orders: str
 ) -> None:
     """The stamp beside it says another format."""
-    out = f"{name}_out"
-    log.save_many(orders, orders_of("a", 1, 2))
-    with running.store(counting(name, orders, out)):
-        running.wait_for(out, 2)
+    out = after_two(running, log, name, orders)
     stamp = running.settings.state_dir / name / "one" / "mainstem.json"
     stamp.write_text(stamp.read_text().replace('"format": 1', '"format": 0'))
     log.save_many(orders, orders_of("a", 3))
@@ -243,10 +246,7 @@ def test_state_that_missed_deletions_is_restored(
     running: Running, log: KafkaEventStore, name: str, orders: str
 ) -> None:
     """Nobody worked on it for longer than the changelog keeps what was deleted."""
-    out = f"{name}_out"
-    log.save_many(orders, orders_of("a", 1, 2))
-    with running.store(counting(name, orders, out)):
-        running.wait_for(out, 2)
+    out = after_two(running, log, name, orders)
     folder = running.settings.state_dir / name / "one"
     stores = [path.parent for path in folder.rglob("CURRENT")]
     old_s = time.time() - STALE_S - 60
@@ -267,10 +267,7 @@ def test_a_lost_changelog_is_refused_by_name(
     running: Running, log: KafkaEventStore, name: str, orders: str
 ) -> None:
     """State that nobody else has is gone: it is not begun anew in silence."""
-    out = f"{name}_out"
-    log.save_many(orders, orders_of("a", 1, 2))
-    with running.store(counting(name, orders, out)):
-        running.wait_for(out, 2)
+    out = after_two(running, log, name, orders)
     admin = AdminClient(running.settings.kafka.config())
     changelogs = [each for each in admin.list_topics(timeout=10).topics if is_changelog(each, name)]
     for future in admin.delete_topics(changelogs).values():

@@ -21,11 +21,7 @@ def definition_at(place: str) -> Definition:
     """
     from mainstem.projection.definition import Projection, define
 
-    module, _, name = place.partition(":")
-    if not module or not name:
-        raise ConfigurationError(
-            f"{place!r} is no MODULE:CLASS", hint="write shop.projections:RevenueByCountry"
-        )
+    module, name = parted(place, "MODULE:CLASS", "shop.projections:RevenueByCountry")
     found: Any = getattr(loaded(module), name, None)
     if not (isinstance(found, type) and issubclass(found, Projection)):
         raise ConfigurationError(
@@ -42,11 +38,7 @@ def application_at(place: str) -> StreamApp:
     """
     from mainstem.streams import StreamApp
 
-    module, _, name = place.partition(":")
-    if not module or not name:
-        raise ConfigurationError(
-            f"{place!r} is no MODULE:APP", hint="write shop.streams:big_orders"
-        )
+    module, name = parted(place, "MODULE:APP", "shop.streams:big_orders")
     found: Any = getattr(loaded(module), name, None)
     if not isinstance(found, StreamApp):
         raise ConfigurationError(
@@ -54,6 +46,14 @@ def application_at(place: str) -> StreamApp:
             hint="MODULE:APP names a function under @stream_app",
         )
     return found
+
+
+def parted(place: str, form: str, example: str) -> tuple[str, str]:
+    """Module and name; ConfigurationError for what is not of this form."""
+    module, _, name = place.partition(":")
+    if not module or not name:
+        raise ConfigurationError(f"{place!r} is no {form}", hint=f"write {example}")
+    return module, name
 
 
 def loaded(name: str) -> Any:

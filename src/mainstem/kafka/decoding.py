@@ -22,7 +22,7 @@ from mainstem.event import (
     parse_lsn,
 )
 from mainstem.kafka.delivered import Delivered
-from mainstem.kafka.records import DIGITS_MAX, ID, LSN, ORDINAL, number
+from mainstem.kafka.records import ID, LSN, ORDINAL, number
 from mainstem.wire import Wire, key_from_bytes
 
 KEYS_MAX: Final = 20_000
@@ -49,9 +49,7 @@ class Decoder:
         try:
             return self._stored(delivered)
         except (DecodeError, SchemaNotFound) as error:
-            told = dict(delivered.headers or ()).get(ID) or b""
-            named = f" (id {told.decode()})" if told.isdigit() and len(told) <= DIGITS_MAX else ""
-            said = f"{delivered.place}{named}: {error.message}"
+            said = f"{delivered.place}{delivered.named_id}: {error.message}"
             raise type(error)(said, hint=error.hint) from error
 
     def _stored(self, delivered: Delivered) -> StoredEvent[Any]:

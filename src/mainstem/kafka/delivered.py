@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from mainstem.errors import DecodeError
 from mainstem.event import Position
-from mainstem.kafka.records import record_of
+from mainstem.kafka.records import DIGITS_MAX, ID, record_of
 from mainstem.record import Record
 
 Headers: TypeAlias = list[tuple[str, bytes | None]] | None
@@ -29,6 +29,12 @@ class Delivered(NamedTuple):
     def place(self) -> str:
         """`order_events[3]@42`, for people."""
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+    @property
+    def named_id(self) -> str:
+        """` (id 42)`, for people, where the headers tell one; else nothing."""
+        told = dict(self.headers or ()).get(ID) or b""
+        return f" (id {told.decode()})" if told.isdigit() and len(told) <= DIGITS_MAX else ""
 
     def record(self) -> tuple[Record, int | None, Position | None]:
         """The record, id and position that it carries; DecodeError names its place."""

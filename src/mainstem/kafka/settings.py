@@ -38,3 +38,8 @@ class KafkaSettings:
             "bootstrap.servers": self.bootstrap,
             **own,
         }
+
+
+def settings_of(kafka: KafkaSettings | str) -> KafkaSettings:
+    """The settings, of an address if need be."""
+    return KafkaSettings(kafka) if isinstance(kafka, str) else kafka

@@ -20,7 +20,7 @@ from mainstem.kafka.group import GroupOptions
 from mainstem.kafka.offsets import IN_KAFKA, Given, Offsets, Start
 from mainstem.kafka.outlet import Outlet, Packing
 from mainstem.kafka.partitions import PATTERN
-from mainstem.kafka.settings import KafkaSettings
+from mainstem.kafka.settings import KafkaSettings, settings_of
 from mainstem.kafka.subscription import AsyncSubscription, Subscription
 from mainstem.kafka.topics import create_event_topic
 from mainstem.kafka.transaction import AsyncTransaction, Transaction, Transactors
@@ -270,11 +270,6 @@ class AsyncKafkaEventStore(Store):
     async def _sent(self, topic: str, events: Sequence[Event[P]]) -> list[StoredEvent[P]]:
         """Hand events over in a thread, which may wait for the registry and for room."""
         return await asyncio.wrap_future(await asyncio.to_thread(self._start, topic, events))
-
-
-def settings_of(kafka: KafkaSettings | str) -> KafkaSettings:
-    """The settings, of an address if need be."""
-    return KafkaSettings(kafka) if isinstance(kafka, str) else kafka
 
 
 def keeper_of(

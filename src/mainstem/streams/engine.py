@@ -70,7 +70,7 @@ class Engine(Application):
         self.wire: Any = None
         """That of the sources' payloads; there is one for all."""
         self.roots: dict[str, StreamingDataFrame] = {}
-        self.outputs: dict[str, int] = {}
+        self.outputs: set[str] = set()
         self.processed: dict[tuple[str, int], int] = {}
         """The offset behind the last message of each partition that was processed."""
         self.assigned: set[tuple[str, int]] = set()
@@ -152,7 +152,7 @@ class Engine(Application):
         """See that a topic for results is there, with as many partitions if it is new."""
         if topic not in self.outputs:
             self.own_topics.create(topic, EVENT_TOPIC, partitions=partitions)
-            self.outputs[topic] = partitions
+            self.outputs.add(topic)
 
     def produce(
         self,

@@ -17,7 +17,6 @@ from typing import Final
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -28,7 +27,7 @@ from mainstem.errors import ConfigurationError, ServerUnavailable, Superseded, U
 from mainstem.kafka.clients import ABSENT, consumer_of
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.failures import failure, kafka_errors
-from mainstem.kafka.members import member_counts
+from mainstem.kafka.members import kept_offsets, member_counts
 from mainstem.kafka.settings import KafkaSettings
 from mainstem.kafka.topics import (
     COMPACTED_TOPIC,
@@ -144,16 +143,10 @@ def traces_of(kafka: KafkaSettings, topology: Topology) -> Traces:
     told = Topics(kafka).describe(internal).values()
     filled = frozenset(each.name for each in told if not each.empty)
     members = member_counts(kafka, [topology.app])[topology.app]
-    return Traces(topics_kept(kafka, topology.app), members, filled)
-
-
-def topics_kept(kafka: KafkaSettings, group: str) -> frozenset[str]:
-    """The topics that the group keeps offsets of."""
-    with kafka_errors(f"asking for the offsets of the group {group}"):
+    with kafka_errors("setting up an admin client"):
         admin = AdminClient(kafka.config())
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        kept = asked[group].result(TIMEOUT_S).topic_partitions or []
-    return frozenset(each.topic for each in kept if each.offset >= 0)
+    kept = frozenset(place.topic for place in kept_offsets(admin, topology.app))
+    return Traces(kept, members, filled)
 
 
 def places(facts: Mapping[str, TopicFacts], names: Sequence[str]) -> list[Place]:

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from mainstem.errors import ServerUnavailable
 from mainstem.kafka.delivered import Place
 from mainstem.kafka.failures import failure, kafka_errors
+from mainstem.kafka.members import kept_offsets
 from mainstem.kafka.settings import KafkaSettings
 
 TIMEOUT_S: Final = 2.0
@@ -54,16 +55,8 @@ class Purger:
 
     def _moved(self) -> dict[Place, int]:
         """Committed offsets above what was deleted before."""
-        with kafka_errors(f"asking for the offsets of the group {self._group}"):
-            asked = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(self._group)], request_timeout=TIMEOUT_S
-            )
-            kept = asked[self._group].result(TIMEOUT_S).topic_partitions or []
-        found = {
-            Place(each.topic, each.partition): each.offset
-            for each in kept
-            if each.error is None and each.topic in self._topics
-        }
+        kept = kept_offsets(self._admin, self._group, timeout_s=TIMEOUT_S)
+        found = {at: offset for at, offset in kept.items() if at.topic in self._topics}
         return {at: offset for at, offset in found.items() if offset > self._done.get(at, 0)}
 
     def _delete(self, below: dict[Place, int]) -> dict[Place, int]:

@@ -6,16 +6,16 @@ import asyncio
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mainstem.errors import ConfigurationError, MainstemError, ServerUnavailable
-from mainstem.kafka.settings import KafkaSettings
+from mainstem.kafka.settings import KafkaSettings, settings_of
 from mainstem.streams.building import Built, build
 from mainstem.streams.failing import translated
 from mainstem.streams.founding import Topology, found
 from mainstem.streams.keeping import keep_state
 from mainstem.streams.purging import Purger
-from mainstem.streams.reporting import Reporter, Silent
+from mainstem.streams.reporting import Reporter, Restore, Silent
 from mainstem.streams.settings import StreamSettings
 from mainstem.streams.watching import Watch
 
@@ -54,10 +54,8 @@ class KafkaStreamsStore:
         reporter: Reporter | None = None,
     ) -> None:
         """Nothing is connected yet; a string is the address of Kafka."""
-        if isinstance(settings, str):
-            settings = KafkaSettings(settings)
-        if isinstance(settings, KafkaSettings):
-            settings = StreamSettings(kafka=settings)
+        if not isinstance(settings, StreamSettings):
+            settings = StreamSettings(kafka=settings_of(settings))
         self.app = app
         self.settings = settings
         self._registry = registry
@@ -181,8 +179,8 @@ class KafkaStreamsStore:
         return at_work and not self._ended.is_set()
 
     @property
-    def restore(self) -> Any:
-        """How far the state is read back, a Restore; None while nothing is."""
+    def restore(self) -> Restore | None:
+        """How far the state is read back; None while nothing is."""
         return None if self._watch is None else self._watch.restore()
 
     @property

@@ -28,7 +28,6 @@ from mainstem.errors import (
     StreamHalted,
 )
 from mainstem.kafka.delivered import Delivered
-from mainstem.kafka.records import DIGITS_MAX, ID
 from mainstem.streams.internal import StateUndeclared, StateUnreadable
 from mainstem.streams.letters import letter_headers
 from mainstem.streams.policy import DeadLetterTopic, Policy
@@ -150,13 +149,9 @@ def halted(app: str, delivered: Delivered, error: Exception) -> StreamHalted:
 
     The message of an error of ours is safe to show, for it holds no payloads.
     """
-    event_id = dict(delivered.headers or ()).get(ID) or b""
-    named = (
-        f" (id {event_id.decode()})" if event_id.isdigit() and len(event_id) <= DIGITS_MAX else ""
-    )
     said = f": {error.message}" if isinstance(error, MainstemError) else ""
     return StreamHalted(
-        f"{app} stands still at {delivered.place}{named}, which raised"
+        f"{app} stands still at {delivered.place}{delivered.named_id}, which raised"
         f" {type(error).__name__}{where(error)}{said}",
         hint=advice(error),
     )
